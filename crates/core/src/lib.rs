@@ -1,0 +1,17 @@
+//! The engine of claude-trace-native: spool, pipeline, records. Knows neither Node nor sockets.
+//! `docs/architecture.md` draws the whole picture.
+
+pub mod clock;
+pub mod config;
+pub mod decode;
+pub mod error;
+pub mod exchange;
+pub mod head;
+pub mod notice;
+pub mod pipeline;
+pub mod record;
+pub mod recover;
+pub mod redact;
+pub mod spool;
+pub mod stats;
+pub mod writer;
