@@ -1,0 +1,74 @@
+//! Standard mode, and what is left when no thread or spool can be had: the pushing thread does the work itself, and each
+//! pair is in the log when the push that ends it returns.
+
+use super::Cut;
+use super::assembler::Assembler;
+use super::worker::Recipe;
+use crate::spool::chain::Chain;
+use crate::stats::Counters;
+use crate::writer::{Batch, Writer};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A log that cannot be written is not tried again by every push.
+const RETRY: Duration = Duration::from_secs(1);
+/// Records of that many bytes may wait for a log that cannot be written; then the spool fills up.
+const WAITING_BYTES: usize = 8 * 1024 * 1024;
+
+/// The stages as one step.
+#[derive(Debug)]
+pub struct Inline {
+    assembler: Assembler,
+    recipe: Recipe,
+    writer: Writer,
+    batch: Batch,
+    counters: Arc<Counters>,
+    ticket: u64,
+    failed_at: Option<Instant>,
+}
+
+impl Inline {
+    /// The stages, with nothing read yet.
+    pub fn new(assembler: Assembler, recipe: Recipe, writer: Writer, counters: Arc<Counters>) -> Self {
+        let batch = Batch::new(1, Arc::clone(&counters));
+        Self { assembler, recipe, writer, batch, counters, ticket: 0, failed_at: None }
+    }
+
+    /// Reads a chain from now on.
+    pub fn attach(&mut self, chain: Arc<Chain>) {
+        self.assembler.add_chain(chain);
+    }
+
+    /// Writes what is finished.
+    pub fn pump(&mut self) {
+        if self.failed_at.is_none_or(|at| at.elapsed() >= RETRY) {
+            self.work(None);
+        }
+    }
+
+    /// Writes what is finished, open exchanges of a chain too if so asked. Whether all of it is in the log.
+    pub fn settle(&mut self, cut: Option<Cut>) -> bool {
+        self.work(cut)
+    }
+
+    fn work(&mut self, cut: Option<Cut>) -> bool {
+        let Self { assembler, recipe, batch, counters, ticket, .. } = self;
+        let mut make = |finished| {
+            counters.queued.add(1);
+            batch.add(*ticket, recipe.make(finished, counters));
+            *ticket += 1;
+        };
+        assembler.consume(&mut make);
+        if let Some((chain, why)) = cut {
+            assembler.cut(chain, why, &mut make);
+        }
+        let done = self.writer.write(&mut self.batch).is_ok();
+        self.failed_at = if done { None } else { Some(Instant::now()) };
+        done
+    }
+
+    /// Whether there is room for more records.
+    pub fn has_room(&self) -> bool {
+        self.batch.bytes() < WAITING_BYTES
+    }
+}

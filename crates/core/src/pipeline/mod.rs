@@ -1,0 +1,254 @@
+//! From entries to records in the log: one pipeline per process and log, whatever the number of JS environments that
+//! push into it.
+//!
+//! Nothing is started before the first exchange: no thread, no file, no folder. Then, in this order: a session in the best
+//! root there is, and the threads. Where the session or a thread cannot be had, standard mode takes over and one notice
+//! says so.
+//!
+//! **Order.** Records are written in the order in which their exchanges finished.
+//! **Loss.** What a push has copied is lost only with the machine, or if the spool reaches `max_spool_bytes`; that is
+//! counted and marked in the record. Without a session (plain memory) it is lost with the process.
+
+mod assembler;
+mod gate;
+mod inline;
+pub mod recorder;
+pub mod table;
+mod threads;
+mod worker;
+
+pub use recorder::Recorder;
+pub use worker::Recipe;
+
+use crate::clock::{Clock, monotonic_nanos, wall_nanos};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::notice::{Level, Notices};
+use crate::record::RecordOptions;
+use crate::recover::Recovery;
+use crate::spool::chain::{Chain, Waker};
+use crate::spool::pool::Pool;
+use crate::spool::root;
+use crate::spool::session::{Record, Session, VERSION};
+use crate::stats::{Counters, Latencies};
+use crate::writer::log::Target;
+use crate::writer::{LogPath, Writer};
+use assembler::Assembler;
+use inline::Inline;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+use table::Context;
+use threads::{Parts, Threads};
+
+/// The longest that the writer waits for a recovery that may be completing the same log.
+const RECOVERY_WAIT: Duration = Duration::from_secs(5);
+
+/// The last recorder has closed.
+const FINISHED: usize = usize::MAX;
+
+/// Everything between the recorders of a process and one log.
+#[derive(Debug)]
+pub struct Pipeline {
+    config: Config,
+    notices: Notices,
+    target: Target,
+    log_path: Arc<LogPath>,
+    counters: Arc<Counters>,
+    latencies: Arc<Latencies>,
+    clock: Clock,
+    /// When it was made, on the monotonic clock.
+    made_at: u64,
+    recovery: Arc<Recovery>,
+    engine: OnceLock<Engine>,
+    chains: AtomicU32,
+    /// Recorders that have not been closed, or [`FINISHED`].
+    recorders: AtomicUsize,
+}
+
+/// A request to end open exchanges: those of one chain or of all, and why.
+type Cut = (Option<u32>, &'static str);
+
+/// What runs once there is an exchange.
+#[derive(Debug)]
+struct Engine {
+    pool: Arc<Pool>,
+    waker: Arc<Waker>,
+    session: Option<(Arc<Session>, Record)>,
+    work: Work,
+    /// Why standard mode took over, if it did.
+    fallback: Option<String>,
+}
+
+#[derive(Debug)]
+enum Work {
+    Threads(Mutex<Threads>),
+    Inline(Box<Mutex<Inline>>),
+}
+
+impl Pipeline {
+    /// A pipeline that has started nothing but, if there are any, the recovery of orphaned sessions.
+    pub fn new(config: Config, notices: Notices) -> Result<Arc<Self>> {
+        config.validate()?;
+        let started_at = wall_nanos();
+        let target = Target {
+            directory: config.log_directory.clone(),
+            base_name: config.log_base_name.clone(),
+            started_at,
+        };
+        let counters = Arc::new(Counters::default());
+        let recovery = Recovery::start(&config, &notices, &counters);
+        Ok(Arc::new(Self {
+            log_path: LogPath::planned(&target),
+            config,
+            notices,
+            target,
+            counters,
+            latencies: Arc::default(),
+            clock: Clock::now(),
+            made_at: monotonic_nanos(),
+            recovery,
+            engine: OnceLock::new(),
+            chains: AtomicU32::new(0),
+            recorders: AtomicUsize::new(0),
+        }))
+    }
+
+    fn engine(&self) -> &Engine {
+        self.engine.get_or_init(|| self.start())
+    }
+
+    fn start(&self) -> Engine {
+        let (session, mut fallback) = match self.create_session() {
+            Ok(session) => (Some(session), None),
+            Err(error) => (None, Some(format!("no spool: {error}"))),
+        };
+        let folder = session.as_ref().map(|(s, _)| s.folder().to_owned());
+        let overflow = session.as_ref().and_then(|(_, record)| record.overflow.clone());
+        let pool = Arc::new(Pool::new(&self.config, folder, overflow, Arc::clone(&self.counters)));
+        let waker = Arc::new(Waker::default());
+        let threaded = self.config.zero_latency && fallback.is_none();
+        let started = threaded.then(|| Threads::start(self.parts(&pool, &session), Arc::clone(&waker)));
+        let work = match started {
+            Some(Ok(threads)) => Work::Threads(Mutex::new(threads)),
+            failed => {
+                if let Some(Err(error)) = failed {
+                    fallback = Some(error.to_string());
+                }
+                let Parts { assembler, recipe, writer, counters, .. } = self.parts(&pool, &session);
+                Work::Inline(Box::new(Mutex::new(Inline::new(assembler, recipe, writer, counters))))
+            }
+        };
+        if let Some(why) = &fallback {
+            self.notices.say(Level::Warn, || format!("{why}; going on in standard mode"));
+        }
+        Engine { pool, waker, session, work, fallback }
+    }
+
+    fn parts(&self, pool: &Arc<Pool>, session: &Option<(Arc<Session>, Record)>) -> Parts {
+        let context = Context {
+            session: session
+                .as_ref()
+                .map_or_else(|| format!("{:x}", self.target.started_at), |(s, _)| s.id.clone()),
+            pid: std::process::id(),
+            recovered: false,
+            zero_latency: self.config.zero_latency,
+        };
+        let recovery = Arc::clone(&self.recovery);
+        Parts {
+            assembler: Assembler::new(
+                Arc::clone(pool),
+                Arc::clone(&self.counters),
+                Arc::clone(&self.latencies),
+            ),
+            pool: Arc::clone(pool),
+            recipe: Recipe {
+                context,
+                options: RecordOptions { max_decoded_bytes: self.config.max_decoded_bytes },
+            },
+            writer: Writer::new(
+                self.target.clone(),
+                session.clone(),
+                Arc::clone(&self.log_path),
+                Arc::clone(&self.counters),
+                self.notices.clone(),
+            ),
+            workers: self.config.background_workers,
+            batch_size: self.config.write_buffer_size,
+            flush_after: Duration::from_millis(self.config.write_buffer_flush_ms),
+            record_bytes: self.config.memory_pool_size as usize,
+            before_first_write: Box::new(move || {
+                recovery.wait(Instant::now() + RECOVERY_WAIT);
+            }),
+            counters: Arc::clone(&self.counters),
+        }
+    }
+
+    fn create_session(&self) -> Result<(Arc<Session>, Record)> {
+        let started_at = wall_nanos();
+        let pid = std::process::id();
+        let overflow =
+            root::log_folder_root(&self.config.log_directory).join(root::overflow_name(started_at, pid));
+        let record = Record {
+            version: VERSION,
+            pid,
+            started_at,
+            log_directory: self.config.log_directory.clone(),
+            log_base_name: self.config.log_base_name.clone(),
+            log_file: None,
+            overflow: Some(overflow),
+            zero_latency: self.config.zero_latency,
+            max_decoded_bytes: self.config.max_decoded_bytes,
+        };
+        let mut why = None;
+        for root in root::candidates(&self.config) {
+            let made = root::prepare(&root).and_then(|()| Session::create(&root, &record));
+            match made {
+                Ok(session) => {
+                    root::leave_pointer(&self.config, &root);
+                    return Ok((Arc::new(session), record));
+                }
+                Err(error) => why = Some(error),
+            }
+        }
+        Err(why.unwrap_or(Error::UnsafeFolder { path: PathBuf::new(), why: "there is no folder to try" }))
+    }
+
+    /// Waits until all that has been pushed is in the log. Whether it is.
+    pub fn drain(&self, deadline: Instant) -> bool {
+        self.recovery.wait(deadline) & self.settle(None, deadline)
+    }
+
+    fn settle(&self, cut: Option<Cut>, deadline: Instant) -> bool {
+        let Some(engine) = self.engine.get() else { return true };
+        match &engine.work {
+            Work::Threads(threads) => lock(threads).settle(cut, deadline),
+            Work::Inline(inline) => lock(inline).settle(cut),
+        }
+    }
+
+    fn attach(&self) -> Arc<Chain> {
+        let chain = Chain::new(self.chains.fetch_add(1, Ordering::Relaxed));
+        match &self.engine().work {
+            Work::Threads(threads) => lock(threads).attach(Arc::clone(&chain)),
+            Work::Inline(inline) => lock(inline).attach(Arc::clone(&chain)),
+        }
+        chain
+    }
+
+    /// Ends the threads and removes the session, of which everything is in the log.
+    fn finish(&self) {
+        let Some(engine) = self.engine.get() else { return };
+        if let Work::Threads(threads) = &engine.work {
+            lock(threads).stop();
+        }
+        if let Some((session, record)) = &engine.session {
+            session.remove(record.overflow.as_deref());
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

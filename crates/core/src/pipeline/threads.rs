@@ -1,0 +1,325 @@
+//! Zero-latency mode: the three stages on threads of their own.
+//!
+//! ```text
+//! producers ─► assembler ─jobs(256)─► workers ─lines(64) + gate(bytes)─► writer
+//! ```
+//! Every queue is bounded. A writer that stalls fills them from the right until the assembler stops reading; then the
+//! spool grows to its limit, and past that entries are dropped and counted. The producers never wait.
+//!
+//! Sleep: while entries come in, the assembler looks every [`POLL`] and producers need not wake it. After
+//! [`QUIET_POLLS`] looks without anything new it parks, and the next entry wakes it: an idle process has no timers.
+
+use super::Cut;
+use super::assembler::Assembler;
+use super::gate::Gate;
+use super::table::Finished;
+use super::worker::Recipe;
+use crate::error::{Error, Result};
+use crate::spool::chain::{Chain, Waker};
+use crate::spool::pool::Pool;
+use crate::stats::Counters;
+use crate::writer::log::Line;
+use crate::writer::{Batch, Writer};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+const POLL: Duration = Duration::from_millis(10);
+const QUIET_POLLS: u32 = 20;
+const JOBS: usize = 256;
+const LINES: usize = 64;
+const FIRST_RETRY: Duration = Duration::from_millis(50);
+const LAST_RETRY: Duration = Duration::from_secs(5);
+
+/// What the assembler is asked to do besides reading.
+#[derive(Debug)]
+enum Command {
+    /// Read this chain too.
+    Attach(Arc<Chain>),
+    /// Read all that is there, end the open exchanges of a chain if so asked, and say which ticket comes next.
+    Settle { cut: Option<Cut>, reply: Sender<u64> },
+}
+
+type Job = (u64, Finished);
+
+/// How far the writer is.
+#[derive(Debug, Default)]
+struct Progress {
+    /// All tickets below are in the log.
+    written: Mutex<u64>,
+    changed: Condvar,
+    /// Somebody waits for the tickets below this one: they are not to wait for a batch to fill.
+    wanted: AtomicU64,
+}
+
+/// The running threads.
+#[derive(Debug)]
+pub struct Threads {
+    commands: Option<Sender<Command>>,
+    lines: Sender<Message>,
+    waker: Arc<Waker>,
+    progress: Arc<Progress>,
+    handles: Mutex<Vec<JoinHandle<()>>>,
+}
+
+#[derive(Debug)]
+enum Message {
+    Line(u64, Line),
+    /// Look at `Progress::wanted`.
+    Look,
+}
+
+/// What the threads are made of.
+pub struct Parts {
+    /// Reads the chains.
+    pub assembler: Assembler,
+    /// For making segments ready ahead of need.
+    pub pool: Arc<Pool>,
+    /// Makes records.
+    pub recipe: Recipe,
+    /// Writes them.
+    pub writer: Writer,
+    /// How many threads make records.
+    pub workers: usize,
+    /// Records in a batch.
+    pub batch_size: usize,
+    /// How long a record may wait for others.
+    pub flush_after: Duration,
+    /// Bytes of records under way.
+    pub record_bytes: usize,
+    /// To be waited for before the log is opened: a recovery may be completing it.
+    pub before_first_write: Box<dyn FnOnce() + Send>,
+    /// What is counted.
+    pub counters: Arc<Counters>,
+}
+
+impl Threads {
+    /// Starts them. When one cannot be started, those before it end by themselves: their queues are closed.
+    pub fn start(parts: Parts, waker: Arc<Waker>) -> Result<Self> {
+        let Parts { assembler, pool, recipe, writer, workers, batch_size, flush_after, record_bytes, .. } =
+            parts;
+        let (commands, commands_in) = unbounded();
+        let (jobs, jobs_in) = bounded::<Job>(JOBS);
+        let (lines, lines_in) = bounded(LINES);
+        let progress = Arc::new(Progress::default());
+        let gate = Arc::new(Gate::new(record_bytes));
+        let mut handles = Vec::with_capacity(workers + 2);
+        let counters = parts.counters;
+
+        let stage = WriterStage {
+            writer,
+            batch: Batch::new(batch_size, Arc::clone(&counters)),
+            lines: lines_in,
+            gate: Arc::clone(&gate),
+            progress: Arc::clone(&progress),
+            flush_after,
+            before_first_write: Some(parts.before_first_write),
+        };
+        handles.push(spawn("ct-writer".into(), move || stage.run())?);
+        for number in 0..workers {
+            let (jobs, lines, recipe) = (jobs_in.clone(), lines.clone(), recipe.clone());
+            let (gate, counters) = (Arc::clone(&gate), Arc::clone(&counters));
+            handles.push(spawn(format!("ct-worker-{number}"), move || {
+                for (ticket, finished) in jobs {
+                    let line = recipe.make(finished, &counters);
+                    gate.enter(ticket, line.bytes.len());
+                    if lines.send(Message::Line(ticket, line)).is_err() {
+                        return;
+                    }
+                }
+            })?);
+        }
+        let stage = AssemblerStage { assembler, pool, commands: commands_in, jobs, counters, ticket: 0 };
+        let reader = Arc::clone(&waker);
+        let handle = spawn("ct-assembler".into(), move || stage.run(&reader))?;
+        waker.set_thread(handle.thread().clone());
+        handles.push(handle);
+        Ok(Self { commands: Some(commands), lines, waker, progress, handles: Mutex::new(handles) })
+    }
+
+    /// Reads a chain from now on.
+    pub fn attach(&self, chain: Arc<Chain>) {
+        self.command(Command::Attach(chain));
+    }
+
+    /// Waits until all that has been pushed up to now is in the log: `true`; or until the deadline: `false`.
+    pub fn settle(&self, cut: Option<Cut>, deadline: Instant) -> bool {
+        let (reply, answer) = bounded(1);
+        self.command(Command::Settle { cut, reply });
+        let Ok(ticket) = answer.recv_deadline(deadline) else { return false };
+        self.progress.wanted.fetch_max(ticket, Ordering::AcqRel);
+        // If there is no room the writer is at work, and looks at `wanted` before it waits again.
+        let _ = self.lines.try_send(Message::Look);
+        let mut written = self.progress.written.lock().unwrap_or_else(PoisonError::into_inner);
+        while *written < ticket {
+            let Some(left) = deadline.checked_duration_since(Instant::now()) else { return false };
+            written =
+                self.progress.changed.wait_timeout(written, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    /// Ends the threads and waits for them. Only after all has been settled: else this waits for a stalled disk.
+    pub fn stop(&mut self) {
+        self.commands = None;
+        self.waker.wake();
+        let (closed, _) = bounded(0);
+        self.lines = closed;
+        for handle in self.handles.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            let _ = handle.join();
+        }
+    }
+
+    fn command(&self, command: Command) {
+        if let Some(commands) = &self.commands {
+            // Fails when the thread is gone, and then whoever waits for its answer hears that.
+            let _ = commands.send(command);
+            self.waker.wake();
+        }
+    }
+}
+
+fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    let thread = std::thread::Builder::new().name(name.clone()).stack_size(512 * 1024);
+    thread.spawn(run).map_err(|source| Error::Thread { name, source })
+}
+
+struct AssemblerStage {
+    assembler: Assembler,
+    pool: Arc<Pool>,
+    commands: Receiver<Command>,
+    jobs: Sender<Job>,
+    counters: Arc<Counters>,
+    ticket: u64,
+}
+
+impl AssemblerStage {
+    fn run(mut self, waker: &Waker) {
+        let mut quiet = 0;
+        self.pool.make_ready();
+        loop {
+            let mut busy = self.read();
+            loop {
+                match self.commands.try_recv() {
+                    Ok(command) => {
+                        self.obey(command);
+                        busy = true;
+                    }
+                    Err(crossbeam_channel::TryRecvError::Empty) => break,
+                    Err(crossbeam_channel::TryRecvError::Disconnected) => return,
+                }
+            }
+            if busy {
+                self.pool.make_ready();
+                quiet = 0;
+            } else {
+                quiet += 1;
+            }
+            if quiet < QUIET_POLLS {
+                std::thread::park_timeout(POLL);
+            } else {
+                waker.park_unless(|| self.assembler.has_more() || !self.commands.is_empty());
+                quiet = 0;
+            }
+        }
+    }
+
+    fn read(&mut self) -> bool {
+        let Self { assembler, jobs, counters, ticket, .. } = self;
+        assembler.consume(|finished| submit(jobs, counters, ticket, finished))
+    }
+
+    fn obey(&mut self, command: Command) {
+        match command {
+            Command::Attach(chain) => self.assembler.add_chain(chain),
+            Command::Settle { cut, reply } => {
+                self.read();
+                let Self { assembler, jobs, counters, ticket, .. } = self;
+                if let Some((chain, why)) = cut {
+                    assembler.cut(chain, why, |finished| submit(jobs, counters, ticket, finished));
+                }
+                let _ = reply.send(self.ticket);
+            }
+        }
+    }
+}
+
+fn submit(jobs: &Sender<Job>, counters: &Counters, ticket: &mut u64, finished: Finished) {
+    counters.queued.add(1);
+    // Fails when all workers are gone: then the spool keeps the exchange for the next start.
+    let _ = jobs.send((*ticket, finished));
+    *ticket += 1;
+}
+
+struct WriterStage {
+    writer: Writer,
+    batch: Batch,
+    lines: Receiver<Message>,
+    gate: Arc<Gate>,
+    progress: Arc<Progress>,
+    flush_after: Duration,
+    before_first_write: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl WriterStage {
+    fn run(mut self) {
+        let mut due: Option<Instant> = None;
+        let mut retry = FIRST_RETRY;
+        loop {
+            let message = match due {
+                None => self.lines.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(due) => self.lines.recv_deadline(due),
+            };
+            match message {
+                Ok(Message::Line(ticket, line)) => self.batch.add(ticket, line),
+                Ok(Message::Look) | Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    // The last try: what is not written now stays in the spool.
+                    self.flush();
+                    return;
+                }
+            }
+            if self.batch.is_empty() {
+                due = None;
+                continue;
+            }
+            let now = Instant::now();
+            let wait = due.get_or_insert(now + self.flush_after);
+            let failing = retry > FIRST_RETRY;
+            let ready =
+                if failing { now >= *wait } else { self.batch.is_full() || self.is_wanted() || now >= *wait };
+            if !ready {
+                continue;
+            }
+            if self.flush() {
+                due = None;
+                retry = FIRST_RETRY;
+            } else {
+                due = Some(Instant::now() + retry);
+                retry = (retry * 2).min(LAST_RETRY);
+            }
+        }
+    }
+
+    fn is_wanted(&self) -> bool {
+        let wanted = self.progress.wanted.load(Ordering::Acquire);
+        *self.progress.written.lock().unwrap_or_else(PoisonError::into_inner) < wanted
+    }
+
+    fn flush(&mut self) -> bool {
+        if let Some(wait) = self.before_first_write.take() {
+            wait();
+        }
+        let bytes = self.batch.bytes();
+        if self.writer.write(&mut self.batch).is_err() {
+            return false;
+        }
+        let next = self.batch.next_ticket();
+        self.gate.leave(bytes, next);
+        *self.progress.written.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        self.progress.changed.notify_all();
+        true
+    }
+}
