@@ -1,0 +1,148 @@
+//! The addon: converts, calls the core, converts back. Nothing here decides anything.
+//!
+//! A JS environment (the main thread or a worker) has its own recorders, known to it by small numbers. They live in this
+//! thread's storage, which no other thread can reach; what environments share is the core's [`Pipeline`].
+
+mod options;
+mod registry;
+mod stats;
+mod text;
+
+use claude_trace_core::exchange::{Kind, Source};
+use claude_trace_core::pipeline::Recorder;
+use napi::bindgen_prelude::*;
+use napi_derive::napi;
+use options::OpenOptions;
+use stats::NativeStats;
+use std::cell::RefCell;
+use std::time::{Duration, Instant};
+use text::Text;
+
+#[derive(Default)]
+struct Environment {
+    /// A closed one stays, so that its numbers can be read and the others keep theirs.
+    recorders: Vec<Recorder>,
+    /// Monotonic clock minus `performance.now()`, nanoseconds: the smallest seen, which is the one with the least delay
+    /// between the two reads.
+    clock_offset: Option<i64>,
+}
+
+impl Environment {
+    fn recorder(&mut self, handle: u32) -> Option<&mut Recorder> {
+        self.recorders.get_mut((handle as usize).checked_sub(1)?)
+    }
+
+    fn monotonic(&self, now_ms: f64) -> u64 {
+        ((now_ms * 1e6) as i64).wrapping_add(self.clock_offset.unwrap_or(0)) as u64
+    }
+}
+
+thread_local! {
+    static ENVIRONMENT: RefCell<Environment> = RefCell::default();
+}
+
+fn with_environment<T>(act: impl FnOnce(&mut Environment) -> T) -> T {
+    ENVIRONMENT.with_borrow_mut(act)
+}
+
+/// Tells the addon what `performance.now()` says now, so that it can turn such times into its own. Call it a dozen times
+/// before the first exchange: the shortest call gives the best offset, to within some 50 ns.
+#[napi(catch_unwind)]
+pub fn clock_sync(now_ms: f64) {
+    let ours = claude_trace_core::clock::monotonic_nanos() as i64;
+    with_environment(|env| {
+        let offset = ours - (now_ms * 1e6) as i64;
+        env.clock_offset = Some(env.clock_offset.map_or(offset, |known| known.min(offset)));
+    });
+}
+
+/// Opens a recorder for the log that the options describe, and returns its number, 1 or more. Environments of one process with equal
+/// options share a log. Starts nothing but, if there are any, the recovery of orphaned sessions.
+///
+/// Throws an error with `code` `TRACE_ERR_CONFIG` when an option is not allowed.
+#[napi(catch_unwind)]
+pub fn open(env: Env, options: OpenOptions) -> Result<u32> {
+    let recorder = registry::recorder(options).map_err(|error| coded(&env, &error))?;
+    with_environment(|environment| {
+        if environment.recorders.is_empty() {
+            // A worker that is terminated runs no exit handler of JS, but this.
+            let _ = env.add_env_cleanup_hook((), |()| with_environment(|e| e.recorders.clear()));
+        }
+        environment.recorders.push(recorder);
+        Ok(environment.recorders.len() as u32)
+    })
+}
+
+fn coded(env: &Env, error: &claude_trace_core::error::Error) -> Error {
+    match env.create_error(Error::new(Status::GenericFailure, error.to_string())) {
+        Ok(mut object) => match object.set_named_property("code", error.code()) {
+            Ok(()) => Error::from(object.to_unknown()),
+            Err(failed) => failed,
+        },
+        Err(failed) => failed,
+    }
+}
+
+/// Begins an exchange and returns its number, or 0 if it is not recorded.
+///
+/// `source` is a number of `SOURCE`, `origin` like `https://api.anthropic.com`, `head` the request's head as HTTP/1.1
+/// writes it, `started` what `performance.now()` said when the hook was entered. Credentials are redacted before anything
+/// is kept.
+#[napi(catch_unwind)]
+pub fn begin(handle: u32, source: u8, origin: Text, head: Text, started: f64) -> f64 {
+    with_environment(|env| {
+        let started = env.monotonic(started);
+        let (Some(source), Some(recorder)) = (Source::from_u8(source), env.recorder(handle)) else {
+            return 0.0;
+        };
+        recorder.begin(source, &origin.as_str(), head.bytes(), started).unwrap_or(0) as f64
+    })
+}
+
+/// Copies body bytes of an exchange. `kind` is a number of `KIND`.
+#[napi(catch_unwind)]
+pub fn chunk(handle: u32, exchange: f64, kind: u8, bytes: &[u8], started: f64) {
+    push(handle, exchange, kind, bytes, started);
+}
+
+/// Adds what is not body bytes to an exchange: heads, trailers, ends, errors. `kind` is a number of `KIND`.
+#[napi(catch_unwind)]
+pub fn mark(handle: u32, exchange: f64, kind: u8, text: Text, started: f64) {
+    push(handle, exchange, kind, text.bytes(), started);
+}
+
+fn push(handle: u32, exchange: f64, kind: u8, bytes: &[u8], started: f64) {
+    with_environment(|env| {
+        let started = env.monotonic(started);
+        if let (Some(kind), Some(recorder)) = (Kind::from_u8(kind), env.recorder(handle)) {
+            recorder.push(exchange as u64, kind, bytes, started);
+        }
+    });
+}
+
+/// What the recorder's pipeline has counted and measured; `null` for a number that is no recorder's.
+#[napi(catch_unwind)]
+pub fn stats(handle: u32) -> Option<NativeStats> {
+    with_environment(|env| env.recorder(handle).map(|recorder| recorder.stats().into()))
+}
+
+/// Waits until everything recorded so far is in the log, at most `deadline` milliseconds. Returns whether it is.
+#[napi(catch_unwind)]
+pub fn drain(handle: u32, deadline: f64) -> bool {
+    with_environment(|env| env.recorder(handle).is_none_or(|recorder| recorder.drain(after(deadline))))
+}
+
+/// Ends what is open, waits like `drain`, and gives up the recorder; the last one of a log removes its spool. What is not
+/// in the log by the deadline stays in the spool for the next start. Returns whether all is in the log.
+///
+/// `at_exit` says why exchanges are cut off: the process exits, or the recorder was closed.
+#[napi(catch_unwind)]
+pub fn close(handle: u32, at_exit: bool, deadline: f64) -> bool {
+    let why = if at_exit { "the process exited" } else { "the recorder was closed" };
+    with_environment(|env| env.recorder(handle).is_none_or(|recorder| recorder.close(why, after(deadline))))
+}
+
+fn after(ms: f64) -> Instant {
+    // A day: `Instant` overflows on what a caller may mean by "for ever".
+    Instant::now() + Duration::from_secs_f64((ms / 1e3).clamp(0.0, 86_400.0))
+}
