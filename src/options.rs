@@ -1,9 +1,8 @@
 //! What JS tells of a recorder. Validated in `lib/config.js` already, where the user's words for a field are known; the
 //! core checks again.
 
-use claude_trace_core::config::Config;
+use claude_trace_core::config::{Config, runtime_dir};
 use claude_trace_core::notice::Level;
-use claude_trace_core::spool::root::runtime_dir;
 use napi_derive::napi;
 use std::path::PathBuf;
 

@@ -25,9 +25,9 @@ pub struct Config {
     pub max_spool_bytes: u64,
     /// A body that would decode to more than this is kept encoded.
     pub max_decoded_bytes: usize,
-    /// Folder of the spool; by default chosen by [`crate::spool::root`].
+    /// Folder of the spool; by default chosen where a session is made.
     pub spool_dir: Option<PathBuf>,
-    /// The user's folder in shared memory, where spools live or are registered; by default [`crate::spool::root::runtime_dir`].
+    /// The user's folder in shared memory, where spools live or are registered; by default [`runtime_dir`].
     pub runtime_dir: PathBuf,
 }
 
@@ -37,6 +37,11 @@ pub const DEFAULT_MEMORY_POOL_SIZE: u64 = 10 * 1024 * 1024;
 pub const DEFAULT_MAX_SPOOL_BYTES: u64 = 512 * 1024 * 1024;
 /// 256 MiB: V8 cannot read back a longer string than 512 MiB, and escapes can double it.
 pub const DEFAULT_MAX_DECODED_BYTES: usize = 256 * 1024 * 1024;
+
+/// The user's folder in shared memory: costs no disk, and outlives the process.
+pub fn runtime_dir() -> PathBuf {
+    PathBuf::from(format!("/dev/shm/claude-trace-{}", rustix::process::geteuid().as_raw()))
+}
 
 impl Config {
     /// The defaults, for a log in `log_directory`.
@@ -52,7 +57,7 @@ impl Config {
             max_spool_bytes: DEFAULT_MAX_SPOOL_BYTES,
             max_decoded_bytes: DEFAULT_MAX_DECODED_BYTES,
             spool_dir: None,
-            runtime_dir: crate::spool::root::runtime_dir(),
+            runtime_dir: runtime_dir(),
         }
     }
 

@@ -5,11 +5,10 @@
 //! intent tells whether an append that was under way had happened. The recoverer writes intents of its own into the
 //! orphan's segments, so that it can be killed at any point and the next one goes on from there.
 
+use crate::assembly::{Applied, Context, Finished, Recipe, Table};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::notice::{Level, Notices};
-use crate::pipeline::Recipe;
-use crate::pipeline::table::{Applied, Context, Finished, Table};
 use crate::record::RecordOptions;
 use crate::spool::layout::{EntryHeader, FLAG_INTENT, Intent, SEGMENT_HEADER_LEN, payload_crc};
 use crate::spool::pool::Hold;

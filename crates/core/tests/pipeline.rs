@@ -245,8 +245,9 @@ fn a_log_folder_that_cannot_be_made_is_said_once_and_nothing_is_lost() {
     let id = begin(&mut recorder, b"kept");
     respond(&mut recorder, id, &[b"y"]);
     end(&mut recorder, id);
-    assert!(!recorder.drain(Instant::now() + Duration::from_millis(300)));
-    assert!(!recorder.close("done", Instant::now() + Duration::from_millis(50)));
+    // A log that cannot be written answers at once: these come back long before their deadline, or the test hangs.
+    assert!(!recorder.drain(Instant::now() + Duration::from_secs(3600)));
+    assert!(!recorder.close("done", Instant::now() + Duration::from_secs(3600)));
     assert_eq!(said.lock().unwrap().len(), 1, "{said:?}");
     drop(recorder);
 

@@ -1,6 +1,6 @@
 //! Reads entries from all chains and gives finished exchanges to the workers.
 
-use super::table::{Applied, Finished, Open, Table};
+use crate::assembly::{Applied, Finished, Open, Table};
 use crate::exchange::Kind;
 use crate::spool::chain::Chain;
 use crate::spool::layout::{EntryHeader, FLAG_CONTINUES, SEGMENT_HEADER_LEN, payload_crc};

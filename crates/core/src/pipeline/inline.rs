@@ -3,7 +3,7 @@
 
 use super::Cut;
 use super::assembler::Assembler;
-use super::worker::Recipe;
+use crate::assembly::Recipe;
 use crate::spool::chain::Chain;
 use crate::stats::Counters;
 use crate::writer::{Batch, Writer};

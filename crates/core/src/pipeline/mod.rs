@@ -13,13 +13,11 @@ mod assembler;
 mod gate;
 mod inline;
 pub mod recorder;
-pub mod table;
 mod threads;
-mod worker;
 
 pub use recorder::Recorder;
-pub use worker::Recipe;
 
+use crate::assembly::{Context, Recipe};
 use crate::clock::{Clock, monotonic_nanos, wall_nanos};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -39,7 +37,6 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
-use table::Context;
 use threads::{Parts, Threads};
 
 /// The longest that the writer waits for a recovery that may be completing the same log.

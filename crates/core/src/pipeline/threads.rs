@@ -12,8 +12,7 @@
 use super::Cut;
 use super::assembler::Assembler;
 use super::gate::Gate;
-use super::table::Finished;
-use super::worker::Recipe;
+use crate::assembly::{Finished, Recipe};
 use crate::error::{Error, Result};
 use crate::spool::chain::{Chain, Waker};
 use crate::spool::pool::Pool;
@@ -44,14 +43,27 @@ enum Command {
 
 type Job = (u64, Finished);
 
+#[derive(Debug, Default)]
+struct Written {
+    /// All tickets below are in the log.
+    below: u64,
+    /// Writes that have failed.
+    failures: u64,
+}
+
 /// How far the writer is.
 #[derive(Debug, Default)]
 struct Progress {
-    /// All tickets below are in the log.
-    written: Mutex<u64>,
+    state: Mutex<Written>,
     changed: Condvar,
     /// Somebody waits for the tickets below this one: they are not to wait for a batch to fill.
     wanted: AtomicU64,
+}
+
+impl Progress {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Written> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The running threads.
@@ -144,19 +156,23 @@ impl Threads {
         self.command(Command::Attach(chain));
     }
 
-    /// Waits until all that has been pushed up to now is in the log: `true`; or until the deadline: `false`.
+    /// Waits until all that has been pushed up to now is in the log: `true`. `false`: it was not by the deadline, or the
+    /// log was tried and cannot be written, which is no reason to keep a host waiting.
     pub fn settle(&self, cut: Option<Cut>, deadline: Instant) -> bool {
         let (reply, answer) = bounded(1);
         self.command(Command::Settle { cut, reply });
         let Ok(ticket) = answer.recv_deadline(deadline) else { return false };
+        let mut state = self.progress.lock();
+        let failures = state.failures;
         self.progress.wanted.fetch_max(ticket, Ordering::AcqRel);
         // If there is no room the writer is at work, and looks at `wanted` before it waits again.
         let _ = self.lines.try_send(Message::Look);
-        let mut written = self.progress.written.lock().unwrap_or_else(PoisonError::into_inner);
-        while *written < ticket {
+        while state.below < ticket {
+            if state.failures > failures {
+                return false;
+            }
             let Some(left) = deadline.checked_duration_since(Instant::now()) else { return false };
-            written =
-                self.progress.changed.wait_timeout(written, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self.progress.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         true
     }
@@ -272,9 +288,12 @@ impl WriterStage {
                 None => self.lines.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(due) => self.lines.recv_deadline(due),
             };
+            // Somebody waits for an answer, which a log that cannot be written has to give too.
+            let mut asked = false;
             match message {
                 Ok(Message::Line(ticket, line)) => self.batch.add(ticket, line),
-                Ok(Message::Look) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(Message::Look) => asked = true,
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
                     // The last try: what is not written now stays in the spool.
                     self.flush();
@@ -286,10 +305,9 @@ impl WriterStage {
                 continue;
             }
             let now = Instant::now();
-            let wait = due.get_or_insert(now + self.flush_after);
+            let late = now >= *due.get_or_insert(now + self.flush_after);
             let failing = retry > FIRST_RETRY;
-            let ready =
-                if failing { now >= *wait } else { self.batch.is_full() || self.is_wanted() || now >= *wait };
+            let ready = late || asked || (!failing && (self.batch.is_full() || self.is_wanted()));
             if !ready {
                 continue;
             }
@@ -304,8 +322,7 @@ impl WriterStage {
     }
 
     fn is_wanted(&self) -> bool {
-        let wanted = self.progress.wanted.load(Ordering::Acquire);
-        *self.progress.written.lock().unwrap_or_else(PoisonError::into_inner) < wanted
+        self.progress.lock().below < self.progress.wanted.load(Ordering::Acquire)
     }
 
     fn flush(&mut self) -> bool {
@@ -313,13 +330,15 @@ impl WriterStage {
             wait();
         }
         let bytes = self.batch.bytes();
-        if self.writer.write(&mut self.batch).is_err() {
-            return false;
+        let done = self.writer.write(&mut self.batch).is_ok();
+        let mut state = self.progress.lock();
+        if done {
+            state.below = self.batch.next_ticket();
+            self.gate.leave(bytes, state.below);
+        } else {
+            state.failures += 1;
         }
-        let next = self.batch.next_ticket();
-        self.gate.leave(bytes, next);
-        *self.progress.written.lock().unwrap_or_else(PoisonError::into_inner) = next;
         self.progress.changed.notify_all();
-        true
+        done
     }
 }

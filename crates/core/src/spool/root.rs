@@ -27,11 +27,6 @@ pub enum Medium {
     WriteOnly,
 }
 
-/// The user's folder in shared memory.
-pub fn runtime_dir() -> PathBuf {
-    PathBuf::from(format!("/dev/shm/claude-trace-{}", rustix::process::geteuid().as_raw()))
-}
-
 /// The folder of spools and overflow that belongs to a log folder.
 pub fn log_folder_root(log_directory: &Path) -> PathBuf {
     log_directory.join(IN_LOG_FOLDER)

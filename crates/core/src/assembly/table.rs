@@ -3,6 +3,7 @@
 //!
 //! An open exchange holds places in segments, not bytes: the spool keeps the only copy until the record is in the log.
 
+use super::recipe::Context;
 use crate::error::{Error, Result};
 use crate::exchange::{Chunk, End, Exchange, Kind, Response, Source, WallNanos};
 use crate::spool::layout::{EntryHeader, FLAG_CONTINUES, FLAG_GAP, FLAG_INTENT};
@@ -213,19 +214,6 @@ impl Open {
             .chain(self.response_body.iter_mut().map(named(Kind::ResponseBody)))
             .chain(self.last.iter_mut().map(named(Kind::ResponseEnd)))
     }
-}
-
-/// What of a record is not in the exchange itself.
-#[derive(Clone, Debug)]
-pub struct Context {
-    /// The session, for the exchange's id.
-    pub session: String,
-    /// The process that saw the exchanges.
-    pub pid: u32,
-    /// They come from the spool of a dead process.
-    pub recovered: bool,
-    /// They were recorded in zero-latency mode.
-    pub zero_latency: bool,
 }
 
 impl Finished {

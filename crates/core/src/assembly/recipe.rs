@@ -1,13 +1,26 @@
-//! Makes records of finished exchanges: decodes, validates, escapes.
+//! Makes a finished exchange into a line, and survives what cannot be made into one.
 
-use super::table::{Context, Finished};
+use super::table::Finished;
 use crate::exchange::Exchange;
 use crate::record::{RecordOptions, write_line};
 use crate::stats::Counters;
 use crate::writer::log::Line;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// What a worker needs besides the exchange.
+/// What of a record is not in the exchange itself.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The session, for the exchange's id.
+    pub session: String,
+    /// The process that saw the exchanges.
+    pub pid: u32,
+    /// They come from the spool of a dead process.
+    pub recovered: bool,
+    /// They were recorded in zero-latency mode.
+    pub zero_latency: bool,
+}
+
+/// What is needed besides the exchange.
 #[derive(Clone, Debug)]
 pub struct Recipe {
     /// What of a record is not in the exchange itself.

@@ -1,0 +1,8 @@
+//! From entries to records: the table of open exchanges, and the recipe that makes a finished one into a line. The pipeline
+//! runs them as entries arrive, recovery with those of a dead process.
+
+mod recipe;
+mod table;
+
+pub use recipe::{Context, Recipe};
+pub use table::{Applied, Finished, Open, Table};
