@@ -1,6 +1,8 @@
 //! The engine of claude-trace-native: spool, pipeline, records. Knows neither Node nor sockets.
 //! `docs/architecture.md` draws the whole picture.
 
+pub mod assembly;
+pub mod civil;
 pub mod clock;
 pub mod config;
 pub mod decode;

@@ -99,20 +99,22 @@ impl Recorder {
         producer.begin(source, &self.head, started).ok()
     }
 
-    /// Adds to an exchange. Heads are redacted on the way.
+    /// Adds to an exchange. All but body bytes is redacted on the way.
     pub fn push(&mut self, exchange: u64, kind: Kind, bytes: &[u8], started: u64) {
         let Some(producer) = &mut self.producer else { return };
-        let bytes = match kind {
-            Kind::ResponseHead | Kind::ResponseEnd => {
+        let redact: Option<fn(&[u8], &mut Vec<u8>)> = match kind {
+            Kind::ResponseHead => Some(redact::response_head),
+            Kind::ResponseEnd => Some(redact::trailers),
+            Kind::Error => Some(redact::error_text),
+            _ => None,
+        };
+        let bytes = match redact {
+            Some(redact) => {
                 self.head.clear();
-                if kind == Kind::ResponseHead {
-                    redact::response_head(bytes, &mut self.head);
-                } else {
-                    redact::trailers(bytes, &mut self.head);
-                }
+                redact(bytes, &mut self.head);
                 &self.head
             }
-            _ => bytes,
+            None => bytes,
         };
         // A drop is counted where it happens, and the exchange is marked when there is room again.
         let _ = producer.push(exchange, kind, bytes, started);

@@ -1,6 +1,6 @@
 //! The log file: one process writes to it, whole lines only, never over what is there.
 
-use crate::clock::FileStamp;
+use crate::civil::FileStamp;
 use crate::error::{Error, Result};
 use crate::exchange::WallNanos;
 use crate::spool::layout::Intent;

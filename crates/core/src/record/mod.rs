@@ -1,0 +1,136 @@
+//! A finished exchange as one line of the log.
+//!
+//! `docs/format.md` is the contract. What must hold: one line whatever the bytes; JSON bodies as the bytes that were
+//! sent, everything else exactly recoverable; upstream's keys first and in upstream's order, so that its viewer reads
+//! the log. Bodies go from the spool's chunks to the line without a value tree in between.
+
+mod body;
+mod headers;
+mod json;
+mod minify;
+#[cfg(test)]
+mod tests;
+mod time;
+mod trace;
+mod utf8;
+
+use crate::exchange::{Chunk, End, Exchange, Response, Source};
+use crate::head::{Fields, RequestHead, ResponseHead};
+use body::Body;
+use headers::Headers;
+use json::Object;
+
+/// The number that `trace.v` carries.
+pub const FORMAT_VERSION: u64 = 1;
+
+/// How records are written.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordOptions {
+    /// A content-encoded body that is larger than this when decoded stays encoded.
+    pub max_decoded_bytes: usize,
+}
+
+/// Appends the record of `exchange`, including the newline.
+pub fn write_line(exchange: &Exchange, options: &RecordOptions, out: &mut Vec<u8>) {
+    out.reserve(expected_length(exchange));
+    let mut record = Object::begin(out);
+    let request = write_request(exchange, options, record.member("request"));
+    let response = match &exchange.response {
+        Some(response) => Some(write_response(exchange, response, options, record.member("response"))),
+        None => {
+            record.member("response").extend_from_slice(b"null");
+            None
+        }
+    };
+    if let Some(note) = note(exchange) {
+        json::string(note.as_bytes(), record.member("note"));
+    }
+    let logged_at = record.member("logged_at");
+    logged_at.push(b'"');
+    time::iso(exchange.ended_at, logged_at);
+    logged_at.push(b'"');
+    if exchange.zero_latency {
+        record.member("zeroLatency").extend_from_slice(b"true");
+    }
+    trace::write(exchange, &request, response.as_ref(), record.member("trace"));
+    record.end();
+    out.push(b'\n');
+}
+
+/// What `trace` tells of a message, beside the exchange.
+struct Message<'a> {
+    version: &'a [u8],
+    body: Body<'a>,
+    is_partial: bool,
+    /// Bytes of an unfinished character that follow the text.
+    tail: Option<Vec<u8>>,
+}
+
+fn write_request<'a>(exchange: &Exchange<'a>, options: &RecordOptions, out: &mut Vec<u8>) -> Message<'a> {
+    let head = RequestHead::parse(exchange.request_head);
+    let headers = Headers::of(head.fields);
+    let body = Body::of(&exchange.request_chunks, &headers, false, options.max_decoded_bytes);
+    let mut request = Object::begin(out);
+    time::seconds(exchange.started_at, request.member("timestamp"));
+    json::string(head.line.method, request.member("method"));
+    json::string(head.line.target, request.member("url"));
+    headers.write(request.member("headers"));
+    body.write_request(&mut request);
+    request.end();
+    Message { version: head.line.version, body, is_partial: false, tail: None }
+}
+
+fn write_response<'a>(
+    exchange: &Exchange<'a>,
+    response: &Response<'a>,
+    options: &RecordOptions,
+    out: &mut Vec<u8>,
+) -> Message<'a> {
+    let head = ResponseHead::parse(response.head);
+    let headers = Headers::of(head.fields);
+    // The wrapper around a fetch reads what the client reads: decoded, under a head that still names the encoding.
+    let is_decoded = exchange.source == Source::Fetch;
+    let body = Body::of(&response.chunks, &headers, is_decoded, options.max_decoded_bytes);
+    let is_partial = exchange.end != End::Complete || exchange.gap || body.is_truncated();
+    let mut object = Object::begin(out);
+    time::seconds(response.at, object.member("timestamp"));
+    json::integer(head.status.unwrap_or(0).into(), object.member("status_code"));
+    headers.write(object.member("headers"));
+    let is_json = body::is_json(&headers.get("content-type"));
+    let tail = body.write_response(&mut object, is_json, is_partial);
+    let trailers = Headers::of(Fields::new(response.trailers));
+    if !trailers.is_empty() {
+        trailers.write(object.member("trailers"));
+    }
+    object.end();
+    Message { version: head.version, body, is_partial, tail }
+}
+
+fn note(exchange: &Exchange) -> Option<String> {
+    let reason = match exchange.end {
+        End::Complete => None,
+        End::Error { code, message } => Some(match (code, message) {
+            ("", "") => "unknown error".to_string(),
+            ("", only) | (only, "") => only.to_string(),
+            (code, message) => format!("{code}: {message}"),
+        }),
+        End::Cut(reason) => Some(reason.to_string()),
+    };
+    match (&exchange.response, exchange.end, reason) {
+        (Some(_), _, reason) => reason.map(|reason| format!("PARTIAL_RESPONSE - {reason}")),
+        (None, End::Error { .. }, Some(reason)) => Some(format!("REQUEST_FAILED - {reason}")),
+        // Upstream's words. An end without a response and without an error says no more than that.
+        (None, ..) => Some("ORPHANED_REQUEST - No matching response received".to_string()),
+    }
+}
+
+/// A guess that spares most records a second allocation.
+fn expected_length(exchange: &Exchange) -> usize {
+    let bytes = |chunks: &[Chunk]| chunks.iter().map(|chunk| chunk.bytes.len()).sum::<usize>();
+    let response = exchange.response.as_ref().map_or(0, |response| {
+        let body = bytes(&response.chunks);
+        // Events are full of quotes; each chunk also has a time and a length in the trace.
+        response.head.len() + body + body / 4 + response.chunks.len() * 12
+    });
+    exchange.request_head.len() + bytes(&exchange.request_chunks) + response + 1024
+}

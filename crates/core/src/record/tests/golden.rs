@@ -1,0 +1,103 @@
+//! One line for each kind of exchange, byte for byte, in `fixtures/records/v1.jsonl`: what readers in other languages are
+//! tested with. `BLESS=1 cargo test` writes the file anew.
+
+use super::*;
+
+const HEAD_OF_MANY_FIELDS: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nSet-Cookie: [REDACTED]\r\n\
+    vary: Accept\r\nset-cookie: [REDACTED]\r\nVary: Origin\r\nx-latin: caf\u{e9}\r\n";
+
+const EVENTS: [&[u8]; 4] = [
+    b"event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"usage\":{\"input_tokens\":12}}}\n\n",
+    b"event: ping\ndata: {\"type\":\"ping\"}\n\n",
+    "event: content_block_delta\r\ndata: {\"type\":\"content_block_delta\",\"delta\":{\"text\":\"Héllo 😀\"}}\r\n\r\n".as_bytes(),
+    b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+];
+
+const PROMPT: &[u8] =
+    b"{ \"model\": \"claude-mock-1\", \"stream\": true, \"temperature\": 1.0,\n  \"messages\": [] }";
+
+fn written() -> String {
+    let mut lines = String::new();
+    let mut add = |id: &'static str, change: &dyn Fn(&mut Exchange<'static>)| {
+        let mut exchange = exchange(&[PROMPT], &EVENTS);
+        exchange.id = id;
+        change(&mut exchange);
+        lines.push_str(&line(&exchange));
+    };
+    let answer = |exchange: &mut Exchange<'static>, head: &'static str, body: &[&'static [u8]]| {
+        let response = exchange.response.as_mut().unwrap();
+        response.head = head.as_bytes();
+        response.chunks = chunks(12, body);
+    };
+
+    add("event-stream", &|_| {});
+    add("zero-latency", &|exchange| exchange.zero_latency = true);
+    add("json", &|exchange| {
+        answer(exchange, HEAD_OF_MANY_FIELDS, &[b"{\"id\": \"msg_1\",", b" \"n\": 1e400}"])
+    });
+    add("rate-limited", &|exchange| {
+        answer(
+            exchange,
+            "HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\nretry-after: 1\r\n",
+            &[b"{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"slow down\"}}"],
+        );
+    });
+    add("no-bodies", &|exchange| {
+        exchange.request_head = b"GET https://api.anthropic.com/v1/models HTTP/1.1\r\n";
+        exchange.request_chunks.clear();
+        answer(exchange, "HTTP/1.1 204 No Content\r\n", &[]);
+    });
+    add("text-request", &|exchange| exchange.request_chunks = chunks(1, &[b"\"quoted\"\tand \\ \x1f"]));
+    add("binary", &|exchange| {
+        exchange.request_chunks = chunks(1, &[b"\x00\xff"]);
+        answer(exchange, "HTTP/1.1 200 OK\r\ncontent-type: application/octet-stream\r\n", &[b"\x89PNG\r\n"]);
+    });
+    // zstd's own frame of "data: 1\n\n", uncompressed, so that no compressor's version shows in this file.
+    add("zstd", &|exchange| {
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-encoding: zstd\r\n";
+        answer(exchange, head, &[b"\x28\xb5\x2f\xfd\x20\x09\x49\x00\x00", b"data: 1\n\n"]);
+    });
+    add("unknown-encoding", &|exchange| {
+        answer(exchange, "HTTP/1.1 200 OK\r\ncontent-encoding: x-own\r\n", &[b"\xffown"]);
+    });
+    add("trailers", &|exchange| exchange.response.as_mut().unwrap().trailers = b"X-Checksum: abc\r\n");
+    add("http2", &|exchange| exchange.source = Source::Http2);
+    add("reset-in-a-character", &|exchange| {
+        let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n";
+        answer(exchange, head, &[b"data: \xf0\x9f", b"\x98"]);
+        exchange.end = End::Error { code: "ECONNRESET", message: "read ECONNRESET" };
+    });
+    add("killed", &|exchange| {
+        exchange.response.as_mut().unwrap().chunks.truncate(2);
+        exchange.end = End::Cut("the process ended");
+        exchange.recovered = true;
+    });
+    add("gap", &|exchange| {
+        exchange.response.as_mut().unwrap().chunks.remove(1);
+        exchange.gap = true;
+    });
+    add("refused", &|exchange| {
+        exchange.response = None;
+        exchange.request_sent_at = None;
+        exchange.end = End::Error { code: "ECONNREFUSED", message: "connect ECONNREFUSED 127.0.0.1:9" };
+    });
+    add("orphan", &|exchange| {
+        exchange.response = None;
+        exchange.end = End::Cut("the process ended");
+    });
+    lines
+}
+
+#[test]
+fn writes_the_golden_lines() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/records/v1.jsonl");
+    let written = written();
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(path, &written).unwrap();
+    }
+    let golden = std::fs::read_to_string(path).unwrap_or_default();
+    for (ours, golden) in written.lines().zip(golden.lines()) {
+        assert_eq!(ours, golden);
+    }
+    assert_eq!(written.lines().count(), golden.lines().count());
+}
