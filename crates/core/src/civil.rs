@@ -52,4 +52,24 @@ mod tests {
         assert_eq!(stamp(1_795_206_489), "2026-11-20-20-28-09");
         assert_eq!(stamp(4_107_542_400), "2100-03-01-00-00-00");
     }
+
+    #[test]
+    fn counts_every_day_of_an_era_once() {
+        let mut expected = (1970, 1, 1);
+        for day in 0..146_097 + 366 {
+            assert_eq!(Civil::of(day * 86_400_000_000_000).date, expected);
+            let (year, month, of_month) = expected;
+            let is_leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+            let length = match month {
+                2 => 28 + u64::from(is_leap),
+                4 | 6 | 9 | 11 => 30,
+                _ => 31,
+            };
+            expected = match (month, of_month) {
+                (12, 31) => (year + 1, 1, 1),
+                (_, last) if last == length => (year, month + 1, 1),
+                _ => (year, month, of_month + 1),
+            };
+        }
+    }
 }

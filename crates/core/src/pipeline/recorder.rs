@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 /// the session.
 const LAST_DRAIN: Duration = Duration::from_secs(2);
 
+type Redact = fn(&[u8], &mut Vec<u8>);
+
 /// One JS environment's way into a pipeline. Belongs to one thread.
 #[derive(Debug)]
 pub struct Recorder {
@@ -102,7 +104,7 @@ impl Recorder {
     /// Adds to an exchange. All but body bytes is redacted on the way.
     pub fn push(&mut self, exchange: u64, kind: Kind, bytes: &[u8], started: u64) {
         let Some(producer) = &mut self.producer else { return };
-        let redact: Option<fn(&[u8], &mut Vec<u8>)> = match kind {
+        let redact: Option<Redact> = match kind {
             Kind::ResponseHead => Some(redact::response_head),
             Kind::ResponseEnd => Some(redact::trailers),
             Kind::Error => Some(redact::error_text),
