@@ -88,7 +88,10 @@ fn coded(env: &Env, error: &claude_trace_core::error::Error) -> Error {
 /// `source` is a number of `SOURCE`, `origin` like `https://api.anthropic.com`, `head` the request's head as HTTP/1.1
 /// writes it, `started` what `performance.now()` said when the hook was entered. Credentials are redacted before anything
 /// is kept.
-#[napi(catch_unwind)]
+#[napi(
+    catch_unwind,
+    ts_args_type = "handle: number, source: number, origin: string, head: string, started: number"
+)]
 pub fn begin(handle: u32, source: u8, origin: Text, head: Text, started: f64) -> f64 {
     with_environment(|env| {
         let started = env.monotonic(started);
@@ -106,7 +109,10 @@ pub fn chunk(handle: u32, exchange: f64, kind: u8, bytes: &[u8], started: f64) {
 }
 
 /// Adds what is not body bytes to an exchange: heads, trailers, ends, errors. `kind` is a number of `KIND`.
-#[napi(catch_unwind)]
+#[napi(
+    catch_unwind,
+    ts_args_type = "handle: number, exchange: number, kind: number, text: string, started: number"
+)]
 pub fn mark(handle: u32, exchange: f64, kind: u8, text: Text, started: f64) {
     push(handle, exchange, kind, text.bytes(), started);
 }

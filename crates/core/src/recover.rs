@@ -94,7 +94,7 @@ fn recover_and_report(session: Session, notices: &Notices, counters: &Counters) 
             counters.damaged.add(report.damaged);
             if report.recovered > 0 {
                 let log = report.log_file.unwrap_or_default();
-                notices.say(Level::Info, || {
+                notices.say(Level::Debug, || {
                     format!("recovered {} exchanges of session {id} into {}", report.recovered, log.display())
                 });
             }

@@ -47,12 +47,13 @@ pub fn candidates(config: &Config) -> Vec<PathBuf> {
     if let Some(dir) = &config.spool_dir {
         return vec![dir.clone()];
     }
-    let mut roots = Vec::new();
-    if !in_container() && has_room(&config.runtime_dir, 2 * config.memory_pool_size) {
-        roots.push(config.runtime_dir.clone());
+    let shared_memory = config.runtime_dir.clone();
+    let log_folder = log_folder_root(&config.log_directory);
+    if !has_room(&shared_memory, 2 * config.memory_pool_size) {
+        return vec![log_folder];
     }
-    roots.push(log_folder_root(&config.log_directory));
-    roots
+    // The other one is better than none: a log folder that cannot be written must not cost the spool too.
+    if in_container() { vec![log_folder, shared_memory] } else { vec![shared_memory, log_folder] }
 }
 
 /// The roots in which sessions of dead processes may lie.

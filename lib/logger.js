@@ -1,0 +1,194 @@
+'use strict';
+
+// The public facade: what claude-trace's ClaudeTrafficLogger was, over the hooks and the addon. Two kinds of failure are
+// kept apart. A bad option in code throws, as any misuse of an API does. Whatever else keeps us from recording (a missing
+// addon, a folder that cannot be written, a full disk) is none of the host's business: one line on stderr, and it runs on.
+
+const path = require('node:path');
+const { resolveConfig } = require('./config.js');
+const { existingHub, sharedHub } = require('./hub.js');
+const { Matcher } = require('./match.js');
+const { loadNative } = require('./native.js');
+const { Recorder } = require('./recorder.js');
+
+const FETCH_HOOKS = Object.freeze(['undici', 'fetch']);
+const NODE_HTTP_HOOKS = Object.freeze(['http', 'http2']);
+
+/**
+ * @typedef {import('./config.js').Settings} Settings
+ * @typedef {import('./native.js').NativeStats} NativeStats
+ */
+
+/**
+ * Says something in the name of a logger, which has no public method for it.
+ * @type {(logger: ClaudeTrafficLogger, text: string) => void}
+ */
+let warnAs;
+
+class ClaudeTrafficLogger {
+  static {
+    warnAs = (logger, text) => logger.#diagnostics.say('warn', text);
+  }
+
+  /** @type {Settings} */
+  #settings;
+  /** @type {import('./diagnostics.js').Diagnostics | null} made when there is something to say: as a rule never */
+  #lazyDiagnostics = null;
+  /** @type {Recorder | null} null: nothing can be recorded, for #reason */
+  #recorder = null;
+  /** @type {string | null} */
+  #reason = null;
+  /** @type {import('./hub.js').Member | null} us in the hub, from the first instrument call on */
+  #member = null;
+  #finished = false;
+
+  /** @param {import('../index.js').InterceptorConfig} [config] */
+  constructor(config) {
+    const { settings, problems } = resolveConfig(config);
+    this.#settings = settings;
+    try {
+      this.#recorder = this.#open();
+    } catch (error) {
+      this.#reason = messageOf(error);
+      problems.push(`nothing is recorded: ${this.#reason}`);
+    }
+    if (problems.length > 0) this.#diagnostics.sayOnce(this.#recorder === null ? 'error' : 'warn', problems.join('; '));
+  }
+
+  get #diagnostics() {
+    return (this.#lazyDiagnostics ??= new (require('./diagnostics.js').Diagnostics)(this.#settings.logLevel));
+  }
+
+  #open() {
+    const { zeroLatency, logDirectory, spoolDir, runtimeDir, ...settings } = this.#settings;
+    const matcher = new Matcher(settings, (text) => this.#diagnostics.sayOnce('warn', text));
+    return new Recorder(
+      loadNative(),
+      {
+        logDirectory: path.resolve(logDirectory),
+        logBaseName: settings.logBaseName,
+        logLevel: settings.logLevel,
+        zeroLatency: zeroLatency.enabled,
+        backgroundWorkers: zeroLatency.backgroundWorkers,
+        writeBufferSize: zeroLatency.writeBufferSize,
+        writeBufferFlushMs: zeroLatency.writeBufferFlushMs,
+        deferredParsing: zeroLatency.deferredParsing,
+        memoryPoolSize: zeroLatency.memoryPoolSize,
+        maxSpoolBytes: settings.maxSpoolBytes,
+        maxDecodedBytes: settings.maxDecodedBytes,
+        spoolDir: spoolDir === undefined ? undefined : path.resolve(spoolDir),
+        runtimeDir: runtimeDir === undefined ? undefined : path.resolve(runtimeDir),
+      },
+      matcher,
+    );
+  }
+
+  instrumentAll() {
+    this.#instrument([...FETCH_HOOKS, ...NODE_HTTP_HOOKS]);
+  }
+
+  instrumentFetch() {
+    this.#instrument(FETCH_HOOKS);
+  }
+
+  instrumentNodeHTTP() {
+    this.#instrument(NODE_HTTP_HOOKS);
+  }
+
+  cleanup() {
+    this.#finish(false);
+    return Promise.resolve();
+  }
+
+  getStats() {
+    const hookFaults = existingHub()?.faults ?? 0;
+    return require('./report.js').toStats(this.#numbers(), this.#reason, hookFaults);
+  }
+
+  getZeroLatencyReport() {
+    return require('./report.js').toReport(this.getStats().zeroLatency);
+  }
+
+  /** @param {readonly string[]} hooks */
+  #instrument(hooks) {
+    const recorder = this.#recorder;
+    if (recorder === null || this.#finished) return;
+    this.#member ??= {
+      recorder,
+      debug: (text) => this.#diagnostics.say('debug', text),
+      finish: () => this.#finish(true),
+    };
+    const taken = sharedHub().attach(this.#member, hooks);
+    if (taken.length > 0) {
+      const where = taken.join(', ');
+      this.#diagnostics.sayOnce('warn', `another recorder is in place at ${where}: what passes there may be in its log alone`);
+    }
+    if (this.#settings.logLevel === 'debug') this.#describe(hooks.filter((name) => !taken.includes(name)));
+  }
+
+  /** @param {readonly string[]} hooks */
+  #describe(hooks) {
+    const native = this.#numbers();
+    this.#diagnostics.say('debug', `recording ${hooks.join(', ')} in ${native?.mode} mode to ${native?.logFile}`);
+    if (this.#settings.enableRealTimeHTML) {
+      this.#diagnostics.say('debug', 'enableRealTimeHTML has no effect yet: HTML comes with a later version');
+    }
+  }
+
+  /** @param {boolean} atExit */
+  #finish(atExit) {
+    if (this.#finished) return;
+    this.#finished = true;
+    const hub = existingHub();
+    if (this.#member !== null) hub?.detach(this.#member);
+    if (hub?.singleton?.logger === this) hub.singleton.finished = true;
+    const recorder = this.#recorder;
+    if (recorder === null) return;
+    try {
+      const { exitDrainMs } = this.#settings;
+      // A log that cannot be written was told of by the addon, when that began.
+      if (!recorder.close(atExit, exitDrainMs) && recorder.stats().retries === 0) {
+        this.#diagnostics.say('warn', `the log was not complete after ${exitDrainMs} ms: the next start completes it from the spool`);
+      }
+    } catch (error) {
+      this.#diagnostics.say('error', `the log could not be completed: ${messageOf(error)}`);
+    }
+  }
+
+  /** @returns {NativeStats | null} */
+  #numbers() {
+    try {
+      return this.#recorder?.stats() ?? null;
+    } catch {
+      return null;
+    }
+  }
+}
+
+/** @param {unknown} error */
+const messageOf = (error) => (error instanceof Error ? error.message : String(error));
+
+/**
+ * @param {import('../index.js').InterceptorConfig} [config]
+ * @returns {ClaudeTrafficLogger}
+ */
+function initializeInterceptor(config) {
+  const first = existingHub()?.singleton;
+  if (first && !first.finished) {
+    first.warn('initializeInterceptor() was called again: the first logger goes on, the new config is ignored');
+    return first.logger;
+  }
+  const logger = new ClaudeTrafficLogger(config);
+  sharedHub().singleton = { logger, warn: (text) => warnAs(logger, text), finished: false };
+  logger.instrumentAll();
+  return logger;
+}
+
+/** @returns {ClaudeTrafficLogger | null} */
+function getLogger() {
+  return existingHub()?.singleton?.logger ?? null;
+}
+
+exports.ClaudeTrafficLogger = ClaudeTrafficLogger;
+exports.initializeInterceptor = initializeInterceptor;
+exports.getLogger = getLogger;

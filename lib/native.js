@@ -1,0 +1,135 @@
+'use strict';
+
+// Finds the addon. The generated ../native.js knows every platform's package names and takes 1.4 ms; what `npm install`
+// or a build has put beside package.json is found here in a tenth of that, and the generated loader stays the fallback
+// that serves the optional platform packages.
+
+const fs = require('node:fs');
+const path = require('node:path');
+
+const DISABLED = 'ERR_DLOPEN_DISABLED';
+const UNUSABLE = 'TRACE_ERR_ADDON';
+
+/** The functions that lib/recorder.js calls: a stale build that lacks one is refused as a whole. */
+const FUNCTIONS = Object.freeze(['open', 'clockSync', 'begin', 'chunk', 'mark', 'stats', 'drain', 'close']);
+
+/**
+ * What is used of the addon; native.d.ts, generated, describes it all and is tested against this.
+ *
+ * @typedef {object} OpenOptions
+ * @property {string} logDirectory absolute
+ * @property {string} [logBaseName]
+ * @property {string} [logLevel]
+ * @property {boolean} zeroLatency
+ * @property {number} backgroundWorkers
+ * @property {number} writeBufferSize
+ * @property {number} writeBufferFlushMs
+ * @property {boolean} deferredParsing
+ * @property {number} memoryPoolSize
+ * @property {number} maxSpoolBytes
+ * @property {number} maxDecodedBytes
+ * @property {string} [spoolDir] absolute
+ * @property {string} [runtimeDir] absolute
+ *
+ * @typedef {{ count: number, mean: number, min: number, p50: number, p95: number, p99: number, max: number, withinTarget: number }} Latency ms
+ *
+ * @typedef {object} NativeStats
+ * @property {number} totalPairs
+ * @property {number} pendingRequests
+ * @property {string} logFile
+ * @property {string} mode 'zero-latency' or 'standard'
+ * @property {string} [fallback] why standard mode took over
+ * @property {Latency} latency
+ * @property {Latency} chunkLatency
+ * @property {number} queueSize
+ * @property {boolean} isProcessing
+ * @property {number} tasksProcessed
+ * @property {number} bufferedLines
+ * @property {number} bufferUtilization
+ * @property {number} memoryBytes
+ * @property {number} spoolBytes
+ * @property {number} spoolSegments
+ * @property {number} poolReused
+ * @property {number} poolMapped
+ * @property {number} flushes
+ * @property {number} flushesPerSecond
+ * @property {number} bytesWritten
+ * @property {number} drops
+ * @property {number} spills
+ * @property {number} retries
+ * @property {number} failed
+ * @property {number} abandoned
+ * @property {number} recovered
+ * @property {number} damaged
+ * @property {number} lastMeasurement
+ *
+ * @typedef {object} Native
+ * @property {(options: OpenOptions) => number} open
+ * @property {(nowMs: number) => void} clockSync
+ * @property {(handle: number, source: number, origin: string, head: string, t0: number) => number} begin
+ * @property {(handle: number, id: number, kind: number, bytes: Uint8Array, t0: number) => void} chunk
+ * @property {(handle: number, id: number, kind: number, text: string, t0: number) => void} mark
+ * @property {(handle: number) => NativeStats | null} stats null: not a handle, or no longer
+ * @property {(handle: number, deadlineMs: number) => boolean} drain
+ * @property {(handle: number, atExit: boolean, deadlineMs: number) => boolean} close
+ */
+
+/**
+ * C libraries are tried in turn instead of being detected: `process.report` takes longer than a failed dlopen, and as a
+ * rule only one file is there.
+ */
+function candidates() {
+  const stem = `claude-trace-native.${process.platform}-${process.arch}`;
+  const suffixes = process.platform === 'linux' ? ['-gnu', '-musl'] : process.platform === 'win32' ? ['-msvc'] : [''];
+  return suffixes.map((suffix) => path.join(__dirname, '..', `${stem}${suffix}.node`)).filter((file) => fs.existsSync(file));
+}
+
+/**
+ * @returns {Native}
+ * @throws {Error} with code TRACE_ERR_ADDON, naming the reason and what to do
+ */
+function loadNative() {
+  /** @type {any} */
+  let reason = null;
+  for (const file of candidates()) {
+    try {
+      return complete(require(file), file);
+    } catch (error) {
+      reason ??= error;
+    }
+  }
+  try {
+    return complete(require('../native.js'), 'native.js');
+  } catch (error) {
+    // Of a file that is missing it speaks at length, and that is known already.
+    const { code } = /** @type {any} */ (error);
+    if (code === DISABLED || code === UNUSABLE) reason ??= error;
+  }
+  throw Object.assign(new Error(explain(reason)), { code: UNUSABLE, cause: reason });
+}
+
+/**
+ * @param {any} native
+ * @param {string} file
+ * @returns {Native}
+ */
+function complete(native, file) {
+  const missing = FUNCTIONS.filter((name) => typeof native[name] !== 'function');
+  if (missing.length > 0) {
+    throw Object.assign(new Error(`${file} is of another version: it lacks ${missing.join(', ')}`), { code: UNUSABLE });
+  }
+  return native;
+}
+
+/** @param {any} reason null: there is no file */
+function explain(reason) {
+  if (reason?.code === DISABLED) return 'addons are disabled in this process: start node with --allow-addons, or without --no-addons';
+  const platform = `${process.platform}-${process.arch}`;
+  const what = reason === null ? `there is no addon for ${platform}` : `the addon for ${platform} cannot be loaded (${firstLine(reason)})`;
+  return `${what}: run "npm rebuild claude-trace-native", or "npm run build" in a checkout`;
+}
+
+/** @param {any} reason */
+const firstLine = (reason) => String(reason?.message ?? reason).split('\n', 1)[0];
+
+module.exports = { loadNative };

@@ -1,0 +1,104 @@
+'use strict';
+
+// The one way from the hooks into Rust. A recorder is a spool chain of this JS environment plus the rules that say what
+// goes into it. Its methods throw only if the addon does (a caught panic); the hooks count that and go on.
+
+const { now } = require('./clock.js');
+
+/** Readings of two clocks that are compared at the start; the addon keeps the pair with the least time in between. */
+const CLOCK_SAMPLES = 16;
+
+/** In place of the addon's handle once closed, when everything becomes a no-op. */
+const CLOSED = -1;
+
+/**
+ * @typedef {import('./native.js').Native} Native
+ * @typedef {import('./match.js').Matcher} Matcher
+ */
+
+class Recorder {
+  #native;
+  #matcher;
+  #handle;
+  /** @type {ReturnType<Native['stats']>} the numbers as they stood when it was closed */
+  #final = null;
+
+  /**
+   * @param {Native} native
+   * @param {Parameters<Native['open']>[0]} options
+   * @param {Matcher} matcher
+   * @throws {Error} with a code TRACE_ERR_*: the addon could not open the chain
+   */
+  constructor(native, options, matcher) {
+    this.#native = native;
+    this.#matcher = matcher;
+    for (let i = 0; i < CLOCK_SAMPLES; i++) native.clockSync(now());
+    this.#handle = native.open(options);
+  }
+
+  /**
+   * @param {string} origin
+   * @param {string} path
+   * @param {string} method
+   */
+  matches(origin, path, method) {
+    return this.#handle !== CLOSED && this.#matcher.matches(origin, path, method);
+  }
+
+  /**
+   * A request goes out.
+   * @param {number} source one of SOURCE
+   * @param {string} origin
+   * @param {string} head the request's wire head, not yet redacted
+   * @param {number} t0 `now()` as it was when the hook was entered
+   * @returns {number} the exchange's number; 0: not recorded, forget it
+   */
+  begin(source, origin, head, t0) {
+    return this.#handle === CLOSED ? 0 : this.#native.begin(this.#handle, source, origin, head, t0);
+  }
+
+  /**
+   * Body bytes, copied in the call.
+   * @param {number} id
+   * @param {number} kind KIND.REQUEST_BODY or KIND.RESPONSE_BODY
+   * @param {Uint8Array} bytes
+   * @param {number} t0
+   */
+  chunk(id, kind, bytes, t0) {
+    if (this.#handle !== CLOSED) this.#native.chunk(this.#handle, id, kind, bytes, t0);
+  }
+
+  /**
+   * Anything else that happens to an exchange.
+   * @param {number} id
+   * @param {number} kind one of KIND
+   * @param {string} text what belongs to the kind: a response head, trailers, `code\nmessage`, or ''
+   * @param {number} t0
+   */
+  mark(id, kind, text, t0) {
+    if (this.#handle !== CLOSED) this.#native.mark(this.#handle, id, kind, text, t0);
+  }
+
+  /** The addon's numbers; after `close` the last ones. */
+  stats() {
+    return this.#final ?? this.#native.stats(this.#handle);
+  }
+
+  /**
+   * Writes open exchanges as cut off, waits for the log and lets go of the chain.
+   * @param {boolean} atExit whether the process ends, for the records of what is cut off; else cleanup() was called
+   * @param {number} deadlineMs
+   * @returns {boolean} whether everything is in the log; if not, the next start completes it from the spool
+   */
+  close(atExit, deadlineMs) {
+    const handle = this.#handle;
+    if (handle === CLOSED) return true;
+    this.#handle = CLOSED;
+    this.#final = this.#native.stats(handle);
+    const complete = this.#native.close(handle, atExit, deadlineMs);
+    this.#final = this.#native.stats(handle) ?? this.#final;
+    return complete;
+  }
+}
+
+exports.Recorder = Recorder;

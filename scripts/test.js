@@ -1,0 +1,72 @@
+'use strict';
+
+// `npm test`: builds once, checks, and runs every test: the Rust ones, then those of __test__ against the packed package
+// on this machine's Node and on the others that are supported.
+//
+//   npm test                      everything
+//   npm test -- --node 24         __test__ on one Node alone (20, 22, 24, 26 or `this`)
+//   npm test -- __test__/x.js     files of your choice, on every Node
+
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { execFileSync } = require('node:child_process');
+const { Steps, root } = require('./run.js');
+const { check } = require('./check.js');
+
+const OTHERS = ['node22', 'node24', 'node26'];
+
+const args = process.argv.slice(2);
+const only = args[0] === '--node' ? args.splice(0, 2)[1] : undefined;
+const chosen = args.length > 0 || only !== undefined;
+
+const steps = new Steps();
+if (!steps.run('build', process.execPath, ['scripts/build-native.js'])) steps.end();
+if (!chosen) {
+  check(steps);
+  steps.run('Rust tests', 'cargo', ['test', '--workspace', '--quiet', '--no-fail-fast']);
+}
+
+const unpacked = unpack();
+try {
+  const files = args.length > 0 ? args : testFiles();
+  for (const { name, binary } of nodes()) {
+    const runner = ['--test', '--test-reporter=spec', '--test-timeout=300000', `--test-concurrency=${os.availableParallelism()}`];
+    steps.run(`tests on ${name}`, binary, [...runner, ...files], { CLAUDE_TRACE_TEST_PACKAGE: unpacked.package });
+  }
+} finally {
+  fs.rmSync(unpacked.folder, { recursive: true, force: true });
+}
+steps.end();
+
+function testFiles() {
+  const all = fs.readdirSync(path.join(root, '__test__')).filter((file) => file.endsWith('.test.js'));
+  return all.sort().map((file) => path.join('__test__', file));
+}
+
+/** The Nodes to test on, this one first. */
+function nodes() {
+  const all = [{ name: `Node ${process.versions.node}`, binary: process.execPath }];
+  for (const name of OTHERS) {
+    const binary = path.join(root, 'node_modules', name, 'bin', 'node');
+    // A missing Node is a failed step, not a skipped one.
+    const version = fs.existsSync(binary) ? execFileSync(binary, ['--version'], { encoding: 'utf8' }).trim().slice(1) : `${name} (missing)`;
+    all.push({ name: `Node ${version}`, binary });
+  }
+  if (only === undefined) return all;
+  return all.filter(({ name }, index) => (only === 'this' ? index === 0 : name.startsWith(`Node ${only}.`))).slice(0, 1);
+}
+
+/** Packs the package and unpacks it where nothing of the checkout is near: what is tested is what users install. */
+function unpack() {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'claude-trace-native-pack-'));
+  const packed = execFileSync('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const entries = JSON.parse(packed);
+  const { filename } = Array.isArray(entries) ? entries[0] : Object.values(entries)[0];
+  execFileSync('tar', ['-xzf', path.join(folder, filename), '-C', folder]);
+  return { folder, package: path.join(folder, 'package') };
+}
