@@ -22,10 +22,10 @@ export declare function begin(handle: number, source: number, origin: string, he
 export declare function chunk(handle: number, exchange: number, kind: number, bytes: Uint8Array, started: number): void
 
 /**
- * Tells the addon what `performance.now()` says now, so that it can turn such times into its own. Call it a dozen times
- * before the first exchange: the shortest call gives the best offset, to within some 50 ns.
+ * Tells the addon how `process.hrtime()` and `performance.now()` are apart: `hrtime` minus `now`, nanoseconds, as measured;
+ * and what `performance.now()` says at the call, milliseconds. Before the first exchange.
  */
-export declare function clockSync(nowMs: number): void
+export declare function clockSync(offset: number, now: number): void
 
 /**
  * Ends what is open, waits like `drain`, and gives up the recorder; the last one of a log removes its spool. What is not
@@ -158,6 +158,12 @@ export interface OpenOptions {
   /** The user's folder in shared memory, absolute; by default `/dev/shm/claude-trace-<uid>`. */
   runtimeDir?: string
 }
+
+/**
+ * Says that a request is about to be made. The first time, what recording needs is started on a thread, while the host
+ * makes its connection.
+ */
+export declare function prepare(handle: number): void
 
 /** What the recorder's pipeline has counted and measured; `null` for a number that is no recorder's. */
 export declare function stats(handle: number): NativeStats | null

@@ -147,7 +147,7 @@ class ClaudeTrafficLogger {
     try {
       const { exitDrainMs } = this.#settings;
       // A log that cannot be written was told of by the addon, when that began.
-      if (!recorder.close(atExit, exitDrainMs) && recorder.stats().retries === 0) {
+      if (!recorder.close(atExit, exitDrainMs) && recorder.stats()?.retries === 0) {
         this.#diagnostics.say('warn', `the log was not complete after ${exitDrainMs} ms: the next start completes it from the spool`);
       }
     } catch (error) {

@@ -11,7 +11,7 @@ const DISABLED = 'ERR_DLOPEN_DISABLED';
 const UNUSABLE = 'TRACE_ERR_ADDON';
 
 /** The functions that lib/recorder.js calls: a stale build that lacks one is refused as a whole. */
-const FUNCTIONS = Object.freeze(['open', 'clockSync', 'begin', 'chunk', 'mark', 'stats', 'drain', 'close']);
+const FUNCTIONS = Object.freeze(['open', 'clockSync', 'prepare', 'begin', 'chunk', 'mark', 'stats', 'drain', 'close']);
 
 /**
  * What is used of the addon; native.d.ts, generated, describes it all and is tested against this.
@@ -65,7 +65,8 @@ const FUNCTIONS = Object.freeze(['open', 'clockSync', 'begin', 'chunk', 'mark', 
  *
  * @typedef {object} Native
  * @property {(options: OpenOptions) => number} open
- * @property {(nowMs: number) => void} clockSync
+ * @property {(offsetNs: number, nowMs: number) => void} clockSync
+ * @property {(handle: number) => void} prepare
  * @property {(handle: number, source: number, origin: string, head: string, t0: number) => number} begin
  * @property {(handle: number, id: number, kind: number, bytes: Uint8Array, t0: number) => void} chunk
  * @property {(handle: number, id: number, kind: number, text: string, t0: number) => void} mark

@@ -22,9 +22,8 @@ use text::Text;
 struct Environment {
     /// A closed one stays, so that its numbers can be read and the others keep theirs.
     recorders: Vec<Recorder>,
-    /// Monotonic clock minus `performance.now()`, nanoseconds: the smallest seen, which is the one with the least delay
-    /// between the two reads.
-    clock_offset: Option<i64>,
+    /// Monotonic clock minus `performance.now()`, nanoseconds.
+    clock_offset: i64,
 }
 
 impl Environment {
@@ -33,7 +32,7 @@ impl Environment {
     }
 
     fn monotonic(&self, now_ms: f64) -> u64 {
-        ((now_ms * 1e6) as i64).wrapping_add(self.clock_offset.unwrap_or(0)) as u64
+        ((now_ms * 1e6) as i64).wrapping_add(self.clock_offset) as u64
     }
 }
 
@@ -45,14 +44,18 @@ fn with_environment<T>(act: impl FnOnce(&mut Environment) -> T) -> T {
     ENVIRONMENT.with_borrow_mut(act)
 }
 
-/// Tells the addon what `performance.now()` says now, so that it can turn such times into its own. Call it a dozen times
-/// before the first exchange: the shortest call gives the best offset, to within some 50 ns.
+/// Tells the addon how `process.hrtime()` and `performance.now()` are apart: `hrtime` minus `now`, nanoseconds, as measured;
+/// and what `performance.now()` says at the call, milliseconds. Before the first exchange.
 #[napi(catch_unwind)]
-pub fn clock_sync(now_ms: f64) {
+pub fn clock_sync(offset: f64, now: f64) {
+    // Where libuv's clock is not the one that we read (it is on Linux), the call itself is the measurement, and hook times
+    // come out short by what it takes.
+    const SAME_CLOCK_NS: i64 = 50_000_000;
     let ours = claude_trace_core::clock::monotonic_nanos() as i64;
+    let now = (now * 1e6) as i64;
     with_environment(|env| {
-        let offset = ours - (now_ms * 1e6) as i64;
-        env.clock_offset = Some(env.clock_offset.map_or(offset, |known| known.min(offset)));
+        let is_same = (ours - now - offset as i64).abs() < SAME_CLOCK_NS;
+        env.clock_offset = if is_same { offset as i64 } else { ours - now };
     });
 }
 
@@ -81,6 +84,13 @@ fn coded(env: &Env, error: &claude_trace_core::error::Error) -> Error {
         },
         Err(failed) => failed,
     }
+}
+
+/// Says that a request is about to be made. The first time, what recording needs is started on a thread, while the host
+/// makes its connection.
+#[napi(catch_unwind)]
+pub fn prepare(handle: u32) {
+    with_environment(|env| env.recorder(handle).map(|recorder| recorder.prepare()));
 }
 
 /// Begins an exchange and returns its number, or 0 if it is not recorded.

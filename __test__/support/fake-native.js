@@ -18,7 +18,7 @@ const LATENCY = Object.freeze({ count: 0, mean: 0, min: 0, p50: 0, p95: 0, p99: 
  * @param {object} [overrides] functions that replace the fake's own
  */
 function createFakeNative(overrides = {}) {
-  /** Every call but clockSync: [name, ...arguments]. */
+  /** Every call but clockSync and prepare: [name, ...arguments]. */
   const calls = [];
   /** What stats() says beside its own counts. */
   const stats = { fallback: undefined };
@@ -33,6 +33,7 @@ function createFakeNative(overrides = {}) {
   };
   const functions = {
     clockSync: () => void clockSyncs++,
+    prepare: () => {},
     open(options) {
       const handle = nextHandle++;
       const file = path.join(options.logDirectory, `${options.logBaseName ?? 'log-2025-01-01-00-00-00'}.jsonl`);
@@ -75,7 +76,7 @@ function createFakeNative(overrides = {}) {
   const native = {};
   for (const [name, fn] of Object.entries(functions)) {
     native[name] = (...args) => {
-      if (name !== 'clockSync') calls.push([name, ...args]);
+      if (name !== 'clockSync' && name !== 'prepare') calls.push([name, ...args]);
       return fn(...args);
     };
   }

@@ -34,7 +34,7 @@ use crate::writer::{LogPath, Writer};
 use assembler::Assembler;
 use inline::Inline;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use threads::{Parts, Threads};
@@ -59,6 +59,7 @@ pub struct Pipeline {
     made_at: u64,
     recovery: Arc<Recovery>,
     engine: OnceLock<Engine>,
+    preparing: AtomicBool,
     chains: AtomicU32,
     /// Recorders that have not been closed, or [`FINISHED`].
     recorders: AtomicUsize,
@@ -107,9 +108,22 @@ impl Pipeline {
             made_at: monotonic_nanos(),
             recovery,
             engine: OnceLock::new(),
+            preparing: AtomicBool::new(false),
             chains: AtomicU32::new(0),
             recorders: AtomicUsize::new(0),
         }))
+    }
+
+    /// Starts on a thread what the first exchange will need. Called when a request is about to be made: its connection
+    /// takes longer than the start, so that the push of its head finds everything ready. Without it, or if no thread can be
+    /// had, that push does the work itself.
+    pub fn prepare(self: &Arc<Self>) {
+        if self.engine.get().is_none() && !self.preparing.swap(true, Ordering::AcqRel) {
+            let this = Arc::clone(self);
+            let _ = std::thread::Builder::new().name("ct-start".into()).spawn(move || {
+                this.engine();
+            });
+        }
     }
 
     fn engine(&self) -> &Engine {

@@ -79,6 +79,13 @@ impl Recorder {
         })
     }
 
+    /// Says that an exchange is about to begin: see [`Pipeline::prepare`].
+    pub fn prepare(&self) {
+        if self.producer.is_none() && !self.closed {
+            self.pipeline.prepare();
+        }
+    }
+
     /// Begins an exchange: redacts the head and copies it into the spool. `None`: it is not recorded (no room, or closed).
     pub fn begin(&mut self, source: Source, origin: &str, head: &[u8], started: u64) -> Option<u64> {
         if self.closed {
