@@ -842,4 +842,5 @@ module.exports.close = nativeBinding.close
 module.exports.drain = nativeBinding.drain
 module.exports.mark = nativeBinding.mark
 module.exports.open = nativeBinding.open
+module.exports.prepare = nativeBinding.prepare
 module.exports.stats = nativeBinding.stats

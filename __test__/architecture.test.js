@@ -12,7 +12,7 @@ const root = path.join(__dirname, '..');
 /** Modules of crates/core from the bottom up: each may use those before it. */
 const CORE = [
   ['exchange'],
-  ['civil', 'clock', 'error', 'head', 'notice', 'stats'],
+  ['civil', 'clock', 'disk', 'error', 'head', 'notice', 'stats'],
   ['config', 'decode', 'redact'],
   ['record', 'spool'],
   ['writer'],

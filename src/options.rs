@@ -2,6 +2,7 @@
 //! core checks again.
 
 use claude_trace_core::config::{Config, runtime_dir};
+use claude_trace_core::disk::Disk;
 use claude_trace_core::notice::Level;
 use napi_derive::napi;
 use std::path::PathBuf;
@@ -61,6 +62,7 @@ impl OpenOptions {
             max_decoded_bytes: self.max_decoded_bytes as usize,
             spool_dir: self.spool_dir.map(PathBuf::from),
             runtime_dir: self.runtime_dir.map_or_else(runtime_dir, PathBuf::from),
+            disk: Disk::default(),
         }
     }
 }

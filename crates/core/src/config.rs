@@ -1,6 +1,7 @@
 //! What the engine can be told. The guest's options are validated in `lib/config.js`, where they can name the field or
 //! variable they came from; [`Config::validate`] holds for every other way in.
 
+use crate::disk::Disk;
 use crate::error::{Error, Result};
 use std::path::PathBuf;
 
@@ -29,6 +30,8 @@ pub struct Config {
     pub spool_dir: Option<PathBuf>,
     /// The user's folder in shared memory, where spools live or are registered; by default [`runtime_dir`].
     pub runtime_dir: PathBuf,
+    /// The way to files; tests make it fail.
+    pub disk: Disk,
 }
 
 /// 10 MiB.
@@ -58,6 +61,7 @@ impl Config {
             max_decoded_bytes: DEFAULT_MAX_DECODED_BYTES,
             spool_dir: None,
             runtime_dir: runtime_dir(),
+            disk: Disk::default(),
         }
     }
 

@@ -6,6 +6,7 @@ pub mod civil;
 pub mod clock;
 pub mod config;
 pub mod decode;
+pub mod disk;
 pub mod error;
 pub mod exchange;
 pub mod head;

@@ -7,6 +7,7 @@
 
 use crate::assembly::{Applied, Context, Finished, Recipe, Table};
 use crate::config::Config;
+use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::notice::{Level, Notices};
 use crate::record::RecordOptions;
@@ -38,7 +39,7 @@ impl Recovery {
     /// Looks for orphans, and starts a thread to recover them if there are any.
     pub fn start(config: &Config, notices: &Notices, counters: &Arc<Counters>) -> Arc<Self> {
         let orphans: Vec<Session> =
-            root::known(config).iter().flat_map(|root| session::orphans(root)).collect();
+            root::known(config).iter().flat_map(|root| session::orphans(&config.disk, root)).collect();
         let recovery = Arc::new(Self { done: Mutex::new(orphans.is_empty()), changed: Condvar::new() });
         if orphans.is_empty() {
             return recovery;
@@ -122,6 +123,7 @@ fn give_up_or_keep(session: &Session, error: &Error, notices: &Notices) {
 
 /// Writes what a session has and its log has not.
 pub fn recover(session: &Session) -> Result<Report> {
+    let disk = session.disk();
     let mut report = Report::default();
     let Some(record) = session.record() else {
         return Err(Error::Damaged {
@@ -129,7 +131,7 @@ pub fn recover(session: &Session) -> Result<Report> {
             why: "its record cannot be read".into(),
         });
     };
-    let segments = open_segments(session, &record)?;
+    let segments = open_segments(disk, session, &record)?;
     let mut entries = read_entries(&segments, &mut report);
     let intents = collect_intents(&segments);
     let undecided: HashMap<_, _> =
@@ -138,7 +140,7 @@ pub fn recover(session: &Session) -> Result<Report> {
 
     let mut log = None;
     if !undecided.is_empty() {
-        let opened = open_log(&record)?;
+        let opened = open_log(disk, &record)?;
         let (there, missing): (Vec<_>, Vec<_>) =
             undecided.into_iter().partition(|(_, intent)| opened.has(intent));
         done.extend(there.into_iter().map(|(key, _)| key));
@@ -154,7 +156,7 @@ pub fn recover(session: &Session) -> Result<Report> {
     for finished in replay(&entries) {
         let log = match &mut log {
             Some(log) => log,
-            None => log.insert(open_log(&record)?),
+            None => log.insert(open_log(disk, &record)?),
         };
         let line = recipe.make(finished, &counters);
         log.append(&[line]).map_err(Error::io("write to", log.path()))?;
@@ -171,13 +173,13 @@ struct Entry {
     header: EntryHeader,
 }
 
-fn open_segments(session: &Session, record: &Record) -> Result<Vec<Hold>> {
+fn open_segments(disk: &Disk, session: &Session, record: &Record) -> Result<Vec<Hold>> {
     let mut segments = Vec::new();
     for folder in [Some(session.folder()), record.overflow.as_deref()].into_iter().flatten() {
         for file in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             let path = file.path();
             if path.extension() == Some("seg".as_ref())
-                && let Some(segment) = Segment::of_orphan(root::open_own_file(&path)?, path)?
+                && let Some(segment) = Segment::of_orphan(disk, root::open_own_file(disk, &path)?, path)?
             {
                 segments.push(Hold::of_orphan(Arc::new(segment)));
             }
@@ -271,13 +273,16 @@ fn recipe(session: &Session, record: &Record) -> Recipe {
     }
 }
 
-fn open_log(record: &Record) -> Result<Log> {
+fn open_log(disk: &Disk, record: &Record) -> Result<Log> {
     // By the file's own name once it was opened: a default name must be continued here, and never is otherwise.
     let stem =
         record.log_file.as_ref().and_then(|file| file.file_stem()).map(|s| s.to_string_lossy().into_owned());
-    Log::open(&Target {
-        directory: record.log_directory.clone(),
-        base_name: stem.or_else(|| record.log_base_name.clone()),
-        started_at: record.started_at,
-    })
+    Log::open(
+        disk,
+        &Target {
+            directory: record.log_directory.clone(),
+            base_name: stem.or_else(|| record.log_base_name.clone()),
+            started_at: record.started_at,
+        },
+    )
 }

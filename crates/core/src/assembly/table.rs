@@ -10,7 +10,6 @@ use crate::spool::layout::{EntryHeader, FLAG_CONTINUES, FLAG_GAP, FLAG_INTENT};
 use crate::spool::pool::Hold;
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::path::Path;
 
 /// A payload, or a part of one, in a segment.
 #[derive(Clone, Copy, Debug)]
@@ -269,8 +268,7 @@ fn borrow<'a>(payloads: &'a [Payload<'_>]) -> Vec<Chunk<'a>> {
 impl Open {
     fn bytes(&self, span: &Span) -> Result<Cow<'_, [u8]>> {
         let segment = self.holds[span.hold as usize].segment();
-        let path = segment.path().unwrap_or(Path::new("the spool"));
-        segment.read(span.start as usize, span.end as usize).map_err(Error::io("read", path))
+        segment.read(span.start as usize, span.end as usize).map_err(Error::io("read", segment.name()))
     }
 
     /// The payloads of spans, parts of one joined.

@@ -179,6 +179,7 @@ impl Pipeline {
                 options: RecordOptions { max_decoded_bytes: self.config.max_decoded_bytes },
             },
             writer: Writer::new(
+                self.config.disk.clone(),
                 self.target.clone(),
                 session.clone(),
                 Arc::clone(&self.log_path),
@@ -212,9 +213,10 @@ impl Pipeline {
             zero_latency: self.config.zero_latency,
             max_decoded_bytes: self.config.max_decoded_bytes,
         };
+        let disk = &self.config.disk;
         let mut why = None;
         for root in root::candidates(&self.config) {
-            let made = root::prepare(&root).and_then(|()| Session::create(&root, &record));
+            let made = root::prepare(disk, &root).and_then(|()| Session::create(disk, &root, &record));
             match made {
                 Ok(session) => {
                     root::leave_pointer(&self.config, &root);

@@ -1,9 +1,10 @@
 //! Segments, used again and again. Up to `memory_pool_size` they live in the session's folder and stay mapped; past it
 //! overflow segments are made on the log folder's disk, up to `max_spool_bytes`, and removed when they are free.
 
-use super::root::{self, Medium};
+use super::root;
 use super::segment::Segment;
 use crate::config::Config;
+use crate::disk::Disk;
 use crate::error::Result;
 use crate::stats::Counters;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,7 @@ pub struct Pool {
     folder: Option<PathBuf>,
     /// Where overflow goes; `None` where the pool is plain memory or already on the log folder's disk.
     overflow: Option<PathBuf>,
+    disk: Disk,
     segment_bytes: usize,
     pooled_limit: usize,
     total_limit: usize,
@@ -44,6 +46,7 @@ impl Pool {
         Self {
             folder,
             overflow,
+            disk: config.disk.clone(),
             segment_bytes,
             pooled_limit: segments(config.memory_pool_size),
             total_limit: segments(config.max_spool_bytes),
@@ -136,7 +139,7 @@ impl Pool {
         let folder = self.overflow.as_deref().or(self.folder.as_deref());
         let made = reserve(&self.spilled, self.total_limit.saturating_sub(self.pooled_limit))?;
         if let Some(folder) = &self.overflow {
-            let _ = root::prepare(folder);
+            let _ = root::prepare(&self.disk, folder);
         }
         let segment = self.map(folder).map(Segment::spilled);
         self.settle(segment, made, &self.counters.spills)
@@ -165,11 +168,10 @@ impl Pool {
         let generation = self.next_generation();
         let Some(folder) = folder else { return Segment::in_memory(self.segment_bytes, generation) };
         let path = folder.join(format!("{generation}.seg"));
-        let file = root::create_file(&path)?;
-        let made = root::allocate(&file, &path, self.segment_bytes as u64).and_then(|()| {
-            let mapped = root::medium(&file) == Medium::Mappable;
-            Segment::in_file(file, path.clone(), self.segment_bytes, mapped, generation)
-        });
+        let file = root::create_file(&self.disk, &path)?;
+        let bytes = self.segment_bytes;
+        let made = root::allocate(&self.disk, &file, &path, bytes as u64)
+            .and_then(|mapped| Segment::in_file(&self.disk, file, path.clone(), bytes, mapped, generation));
         if made.is_err() {
             let _ = std::fs::remove_file(&path);
         }

@@ -6,10 +6,11 @@
 //! a pointer file in `/dev/shm` names.
 
 use crate::config::Config;
+use crate::disk::Disk;
 use crate::error::{Error, Result};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::OFlags;
 use std::fs::File;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The sub-folder of a log folder that holds spools and overflow.
@@ -20,7 +21,7 @@ pub const OVERFLOW_PREFIX: &str = "overflow-";
 
 /// What kind of file system a folder is on, as far as mappings care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Medium {
+enum Medium {
     /// Allocated space stays allocated: a store into a mapping cannot fail.
     Mappable,
     /// A network or copy-on-write file system, or one we do not know.
@@ -81,8 +82,8 @@ pub fn known(config: &Config) -> Vec<PathBuf> {
 pub fn leave_pointer(config: &Config, root: &Path) {
     let pointers = config.runtime_dir.join(POINTERS);
     if root.starts_with(&config.runtime_dir)
-        || prepare(&config.runtime_dir).is_err()
-        || prepare(&pointers).is_err()
+        || prepare(&config.disk, &config.runtime_dir).is_err()
+        || prepare(&config.disk, &pointers).is_err()
     {
         return;
     }
@@ -91,9 +92,8 @@ pub fn leave_pointer(config: &Config, root: &Path) {
 }
 
 /// Makes sure that a root is there and safely ours.
-pub fn prepare(root: &Path) -> Result<()> {
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(root);
-    made.map_err(Error::io("create", root))?;
+pub fn prepare(disk: &Disk, root: &Path) -> Result<()> {
+    disk.create_folders(root, 0o700).map_err(Error::io("create", root))?;
     check(root)
 }
 
@@ -113,18 +113,14 @@ pub fn check(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Creates a file that must not be there yet, 0600, following no link.
-pub fn create_file(path: &Path) -> Result<File> {
-    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::RDWR | OFlags::CLOEXEC;
-    let fd = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR).map_err(Error::io("create", path))?;
-    Ok(fd.into())
+/// Creates a file that must not be there yet.
+pub fn create_file(disk: &Disk, path: &Path) -> Result<File> {
+    disk.open(path, OFlags::CREATE | OFlags::EXCL).map_err(Error::io("create", path))
 }
 
-/// Opens a file that must be ours, following no link.
-pub fn open_own_file(path: &Path) -> Result<File> {
-    let flags = OFlags::NOFOLLOW | OFlags::RDWR | OFlags::CLOEXEC;
-    let fd = rustix::fs::open(path, flags, Mode::empty()).map_err(Error::io("open", path))?;
-    let file = File::from(fd);
+/// Opens a file that must be ours.
+pub fn open_own_file(disk: &Disk, path: &Path) -> Result<File> {
+    let file = disk.open(path, OFlags::empty()).map_err(Error::io("open", path))?;
     let is = file.metadata().map_err(Error::io("look at", path))?;
     if !is.is_file() || is.uid() != rustix::process::geteuid().as_raw() {
         return Err(Error::UnsafeFolder { path: path.to_owned(), why: "a file in it is not ours" });
@@ -134,7 +130,7 @@ pub fn open_own_file(path: &Path) -> Result<File> {
 
 /// What kind of file system a file is on.
 #[cfg(target_os = "linux")]
-pub fn medium(file: &File) -> Medium {
+fn medium(file: &File) -> Medium {
     const TMPFS: u64 = 0x0102_1994;
     const EXT: u64 = 0xef53;
     const XFS: u64 = 0x5846_5342;
@@ -146,22 +142,14 @@ pub fn medium(file: &File) -> Medium {
 
 /// What kind of file system a file is on. A mapping of APFS is not proven here, so it is not used.
 #[cfg(not(target_os = "linux"))]
-pub fn medium(_file: &File) -> Medium {
+fn medium(_file: &File) -> Medium {
     Medium::WriteOnly
 }
 
-/// Gives a new file its whole size, with the space allocated where the system can do that.
-pub fn allocate(file: &File, path: &Path, bytes: u64) -> Result<()> {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::fs::{FallocateFlags, fallocate};
-        match fallocate(file, FallocateFlags::empty(), 0, bytes) {
-            Ok(()) => return Ok(()),
-            Err(rustix::io::Errno::OPNOTSUPP) if medium(file) == Medium::WriteOnly => {}
-            Err(error) => return Err(Error::io("allocate space for", path)(error)),
-        }
-    }
-    file.set_len(bytes).map_err(Error::io("allocate space for", path))
+/// Gives a new file its size. Whether it may be mapped: a full disk must be an error here, and never a SIGBUS later.
+pub fn allocate(disk: &Disk, file: &File, path: &Path, bytes: u64) -> Result<bool> {
+    let allocated = disk.allocate(file, path, bytes).map_err(Error::io("allocate space for", path))?;
+    Ok(allocated && medium(file) == Medium::Mappable)
 }
 
 fn has_room(folder: &Path, bytes: u64) -> bool {
@@ -185,7 +173,7 @@ mod tests {
     fn a_folder_open_to_others_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("root");
-        prepare(&root).unwrap();
+        prepare(&Disk::default(), &root).unwrap();
         std::fs::set_permissions(&root, std::fs::Permissions::from_mode(0o777)).unwrap();
         assert_eq!(check(&root).unwrap_err().code(), "TRACE_ERR_UNSAFE_FOLDER");
     }
@@ -202,11 +190,11 @@ mod tests {
     fn files_are_private_and_never_followed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("file");
-        let file = create_file(&path).unwrap();
+        let file = create_file(&Disk::default(), &path).unwrap();
         assert_eq!(file.metadata().unwrap().mode() & 0o777, 0o600);
-        assert!(create_file(&path).is_err(), "it is there already");
+        assert!(create_file(&Disk::default(), &path).is_err(), "it is there already");
         let link = dir.path().join("link");
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        assert!(open_own_file(&link).is_err());
+        assert!(open_own_file(&Disk::default(), &link).is_err());
     }
 }

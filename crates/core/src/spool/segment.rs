@@ -14,6 +14,7 @@ use super::layout::{
     EntryHeader, FLAG_CONTINUES, HEADER_LEN, INTENT_LEN, Intent, SEGMENT_HEADER_LEN, SegmentHeader,
     entry_len, intent_len,
 };
+use crate::disk::Disk;
 use crate::error::{Error, Result};
 use memmap2::MmapRaw;
 use std::borrow::Cow;
@@ -30,7 +31,7 @@ enum Storage {
     Memory(MmapRaw),
     /// A file written with `pwrite`: network and copy-on-write file systems, where a full disk would turn a store into a
     /// mapping into a SIGBUS.
-    File(File),
+    File(File, Disk),
 }
 
 /// A piece of spool.
@@ -53,11 +54,19 @@ pub struct Segment {
 
 impl Segment {
     /// A segment in a new file whose space is already allocated.
-    pub fn in_file(file: File, path: PathBuf, size: usize, mapped: bool, generation: u32) -> Result<Self> {
+    pub fn in_file(
+        disk: &Disk,
+        file: File,
+        path: PathBuf,
+        size: usize,
+        mapped: bool,
+        generation: u32,
+    ) -> Result<Self> {
         let storage = if mapped {
-            Storage::Memory(MmapRaw::map_raw(&file).map_err(Error::io("map", &path))?)
+            let map = disk.may_map(&path).and_then(|()| MmapRaw::map_raw(&file));
+            Storage::Memory(map.map_err(Error::io("map", &path))?)
         } else {
-            Storage::File(file)
+            Storage::File(file, disk.clone())
         };
         Self::start(storage, size, Some(path), generation)
     }
@@ -71,7 +80,7 @@ impl Segment {
 
     /// A segment that another process has left, opened to be read and to have its intents written. `None` if the file
     /// holds no segment in use.
-    pub fn of_orphan(file: File, path: PathBuf) -> Result<Option<Self>> {
+    pub fn of_orphan(disk: &Disk, file: File, path: PathBuf) -> Result<Option<Self>> {
         let size = file.metadata().map_err(Error::io("read", &path))?.len() as usize;
         let mut start = [0; SEGMENT_HEADER_LEN];
         if size < SEGMENT_HEADER_LEN || file.read_exact_at(&mut start, 0).is_err() {
@@ -82,7 +91,7 @@ impl Segment {
         };
         let size = size.min(header.size as usize);
         Ok(Some(Self {
-            storage: Storage::File(file),
+            storage: Storage::File(file, disk.clone()),
             size,
             path: Some(path),
             generation: header.generation,
@@ -110,8 +119,7 @@ impl Segment {
 
     fn write_start(&self) -> Result<()> {
         let header = SegmentHeader { generation: self.generation, size: self.size as u64 };
-        self.store(0, &header.encode())
-            .map_err(Error::io("write", self.path.as_deref().unwrap_or(Path::new("memory"))))
+        self.store(0, &header.encode()).map_err(Error::io("write", self.name()))
     }
 
     /// Makes a segment that nobody uses ready for use under a new generation. Gives it back if somebody does use it.
@@ -175,6 +183,11 @@ impl Segment {
         self.path.as_deref()
     }
 
+    /// Its path, or what stands for one in errors.
+    pub fn name(&self) -> &Path {
+        self.path.as_deref().unwrap_or(Path::new("the spool"))
+    }
+
     /// Writes to every page, so that a push does not meet a page fault. For use before the segment has a writer.
     pub fn touch(&self) {
         let Storage::Memory(map) = &self.storage else { return };
@@ -214,7 +227,7 @@ impl Segment {
                 let bytes = unsafe { std::slice::from_raw_parts(map.as_ptr().add(start), end - start) };
                 Ok(Cow::Borrowed(bytes))
             }
-            Storage::File(file) => {
+            Storage::File(file, _) => {
                 let mut bytes = vec![0; end - start];
                 file.read_exact_at(&mut bytes, start as u64)?;
                 Ok(Cow::Owned(bytes))
@@ -265,7 +278,7 @@ impl Segment {
             Storage::Memory(map) => unsafe {
                 std::ptr::copy_nonoverlapping(map.as_ptr().add(at), bytes.as_mut_ptr(), N);
             },
-            Storage::File(file) => file.read_exact_at(&mut bytes, at as u64)?,
+            Storage::File(file, _) => file.read_exact_at(&mut bytes, at as u64)?,
         }
         Ok(bytes)
     }
@@ -279,7 +292,7 @@ impl Segment {
                 std::ptr::copy_nonoverlapping(bytes.as_ptr(), map.as_mut_ptr().add(at), bytes.len());
                 Ok(())
             },
-            Storage::File(file) => file.write_all_at(bytes, at as u64),
+            Storage::File(file, disk) => disk.write_at(file, self.name(), bytes, at as u64),
         }
     }
 }
@@ -339,7 +352,7 @@ impl SegmentWriter {
                     commit_at.store(u32::from_le_bytes(commit).to_le(), Ordering::Release);
                 }
             }
-            Storage::File(file) => {
+            Storage::File(file, disk) => {
                 let mut bytes = Vec::with_capacity(len);
                 bytes.resize(HEADER_LEN + intent_len(header.flags), 0);
                 bytes.extend_from_slice(payload);
@@ -347,7 +360,7 @@ impl SegmentWriter {
                 header.hook_ns = hook_ns();
                 bytes[..HEADER_LEN].copy_from_slice(&header.encode());
                 bytes[..4].copy_from_slice(&commit);
-                file.write_all_at(&bytes, at as u64)?;
+                disk.write_at(file, self.segment.name(), &bytes, at as u64)?;
             }
         }
         self.cursor = at + len;
@@ -394,7 +407,7 @@ mod tests {
         file.set_len(8192).unwrap();
         vec![
             Arc::new(Segment::in_memory(8192, 3).unwrap()),
-            Arc::new(Segment::in_file(file, path, 8192, false, 3).unwrap()),
+            Arc::new(Segment::in_file(&Disk::default(), file, path, 8192, false, 3).unwrap()),
         ]
     }
 

@@ -6,11 +6,11 @@
 //! the writer has opened it: a crash between the two finds the first.
 
 use super::root;
+use crate::disk::Disk;
 use crate::error::{Error, Result};
-use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
-use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -51,23 +51,21 @@ pub struct Session {
     pub id: String,
     folder: PathBuf,
     lock: File,
+    disk: Disk,
 }
 
 impl Session {
     /// Makes a session in a root that [`root::prepare`] has passed.
-    pub fn create(root: &Path, record: &Record) -> Result<Self> {
+    pub fn create(disk: &Disk, root: &Path, record: &Record) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let id = format!("{:x}-{}-{count}", record.started_at, record.pid);
         let unfinished = root.join(format!("{UNFINISHED}{id}"));
-        std::fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&unfinished)
-            .map_err(Error::io("create", &unfinished))?;
-        let made = Self::fill(&unfinished, record).and_then(|lock| {
+        disk.create_folder(&unfinished, 0o700).map_err(Error::io("create", &unfinished))?;
+        let made = Self::fill(disk, &unfinished, record).and_then(|lock| {
             let folder = root.join(&id);
-            std::fs::rename(&unfinished, &folder).map_err(Error::io("rename", &unfinished))?;
-            Ok(Self { id, folder, lock })
+            disk.rename(&unfinished, &folder).map_err(Error::io("rename", &unfinished))?;
+            Ok(Self { id, folder, lock, disk: disk.clone() })
         });
         if made.is_err() {
             let _ = std::fs::remove_dir_all(&unfinished);
@@ -75,13 +73,17 @@ impl Session {
         made
     }
 
-    fn fill(folder: &Path, record: &Record) -> Result<File> {
+    fn fill(disk: &Disk, folder: &Path, record: &Record) -> Result<File> {
         let path = folder.join(RECORD);
-        let file = root::create_file(&path)?;
-        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
-            .map_err(Error::io("lock", &path))?;
-        write_slot(&file, 0, record).map_err(Error::io("write", &path))?;
+        let file = root::create_file(disk, &path)?;
+        disk.lock(&file, &path).map_err(Error::io("lock", &path))?;
+        write_slot(disk, &file, &path, 0, record)?;
         Ok(file)
+    }
+
+    /// The way to its files.
+    pub fn disk(&self) -> &Disk {
+        &self.disk
     }
 
     /// Where its segments lie.
@@ -91,7 +93,7 @@ impl Session {
 
     /// Notes what is known now that the log has been opened.
     pub fn update(&self, record: &Record) -> Result<()> {
-        write_slot(&self.lock, 1, record).map_err(Error::io("write", &self.folder.join(RECORD)))
+        write_slot(&self.disk, &self.lock, &self.folder.join(RECORD), 1, record)
     }
 
     /// What the session says of itself; `None` if neither slot can be read.
@@ -127,23 +129,23 @@ impl Session {
 }
 
 /// The sessions in a root whose processes are dead, each with its lock now ours.
-pub fn orphans(root: &Path) -> Vec<Session> {
+pub fn orphans(disk: &Disk, root: &Path) -> Vec<Session> {
     if root::check(root).is_err() {
         return Vec::new();
     }
     let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
-    let mut found: Vec<Session> = entries.filter_map(|entry| adopt(&entry.path())).collect();
+    let mut found: Vec<Session> = entries.filter_map(|entry| adopt(disk, &entry.path())).collect();
     found.sort_by(|a, b| a.id.cmp(&b.id));
     found
 }
 
-fn adopt(folder: &Path) -> Option<Session> {
+fn adopt(disk: &Disk, folder: &Path) -> Option<Session> {
     let id = folder.file_name()?.to_str()?.to_owned();
     if id.starts_with(UNFINISHED) || id.starts_with(root::OVERFLOW_PREFIX) || root::check(folder).is_err() {
         return None;
     }
     let path = folder.join(RECORD);
-    let lock = match root::open_own_file(&path) {
+    let lock = match root::open_own_file(disk, &path) {
         Ok(lock) => lock,
         Err(_) => {
             // An empty folder is what a removal leaves that was killed at its very end; any other is not ours to judge.
@@ -151,25 +153,25 @@ fn adopt(folder: &Path) -> Option<Session> {
             return None;
         }
     };
-    rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).ok()?;
+    disk.lock(&lock, &path).ok()?;
     // Whoever held the lock until now may have removed the session: then what we hold is a file without a name.
     let still_there =
-        root::open_own_file(&path).ok().and_then(|f| f.metadata().ok()).zip(lock.metadata().ok());
+        root::open_own_file(disk, &path).ok().and_then(|f| f.metadata().ok()).zip(lock.metadata().ok());
     use std::os::unix::fs::MetadataExt;
     still_there.filter(|(a, b)| (a.dev(), a.ino()) == (b.dev(), b.ino()))?;
-    Some(Session { id, folder: folder.to_owned(), lock })
+    Some(Session { id, folder: folder.to_owned(), lock, disk: disk.clone() })
 }
 
-fn write_slot(file: &File, slot: u64, record: &Record) -> std::io::Result<()> {
-    let text = serde_json::to_vec(record)?;
+fn write_slot(disk: &Disk, file: &File, path: &Path, slot: u64, record: &Record) -> Result<()> {
+    let text = serde_json::to_vec(record).map_err(|e| Error::io("write", path)(std::io::Error::from(e)))?;
     if text.len() + 8 > SLOT as usize {
-        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "the log's path is too long"));
+        return Err(Error::Damaged { path: path.to_owned(), why: "the log's path is too long".into() });
     }
     let mut bytes = Vec::with_capacity(text.len() + 8);
     bytes.extend_from_slice(&(text.len() as u32).to_le_bytes());
     bytes.extend_from_slice(&crc32fast::hash(&text).to_le_bytes());
     bytes.extend_from_slice(&text);
-    file.write_all_at(&bytes, slot * SLOT)
+    disk.write_at(file, path, &bytes, slot * SLOT).map_err(Error::io("write", path))
 }
 
 fn read_slot(file: &File, slot: u64) -> Option<Record> {
@@ -212,21 +214,21 @@ mod tests {
     #[test]
     fn a_session_is_an_orphan_once_its_lock_is_gone() {
         let root = root();
-        let session = Session::create(root.path(), &record()).unwrap();
+        let session = Session::create(&Disk::default(), root.path(), &record()).unwrap();
         let second = Record { log_file: Some("/logs/a.jsonl".into()), ..record() };
         session.update(&second).unwrap();
-        assert!(orphans(root.path()).is_empty(), "its process lives");
+        assert!(orphans(&Disk::default(), root.path()).is_empty(), "its process lives");
         drop(session);
-        let found = orphans(root.path());
+        let found = orphans(&Disk::default(), root.path());
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].record(), Some(second));
-        assert!(orphans(root.path()).is_empty(), "one recoverer at a time");
+        assert!(orphans(&Disk::default(), root.path()).is_empty(), "one recoverer at a time");
     }
 
     #[test]
     fn a_torn_second_slot_leaves_the_first() {
         let root = root();
-        let session = Session::create(root.path(), &record()).unwrap();
+        let session = Session::create(&Disk::default(), root.path(), &record()).unwrap();
         session.update(&Record { log_file: Some("/logs/a.jsonl".into()), ..record() }).unwrap();
         session.lock.write_all_at(b"\xff", SLOT + 20).unwrap();
         assert_eq!(session.record(), Some(record()));
@@ -235,7 +237,7 @@ mod tests {
     #[test]
     fn a_removed_session_leaves_nothing() {
         let root = root();
-        let session = Session::create(root.path(), &record()).unwrap();
+        let session = Session::create(&Disk::default(), root.path(), &record()).unwrap();
         std::fs::write(session.folder().join("0.seg"), b"x").unwrap();
         session.remove(None);
         drop(session);

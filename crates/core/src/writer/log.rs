@@ -1,13 +1,15 @@
 //! The log file: one process writes to it, whole lines only, never over what is there.
 
 use crate::civil::FileStamp;
+use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::exchange::WallNanos;
 use crate::spool::layout::Intent;
 use crate::spool::pool::Hold;
-use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -57,6 +59,7 @@ pub struct Line {
 pub struct Log {
     file: File,
     path: PathBuf,
+    disk: Disk,
     /// The file ends in half a line that somebody else has left.
     torn: bool,
     buffer: Vec<u8>,
@@ -65,35 +68,35 @@ pub struct Log {
 impl Log {
     /// Opens the log that `target` names, or the next free name: a name that was asked for is continued if nobody else
     /// writes to it; a default name is always a new file.
-    pub fn open(target: &Target) -> Result<Self> {
-        std::fs::create_dir_all(&target.directory).map_err(Error::io("create", &target.directory))?;
+    pub fn open(disk: &Disk, target: &Target) -> Result<Self> {
+        disk.create_folders(&target.directory, 0o777).map_err(Error::io("create", &target.directory))?;
         for attempt in 1..=NAMES {
             let path = target.path(attempt);
-            match Self::open_path(&path, target.base_name.is_none()) {
+            match Self::open_path(disk, &path, target.base_name.is_none()) {
                 Ok(Some(log)) => return Ok(log),
                 Ok(None) => {}
                 Err(error) => return Err(Error::io("open", &path)(error)),
             }
         }
-        Err(Error::io("open", &target.planned())(std::io::Error::other("all names up to -1000 are in use")))
+        Err(Error::io("open", &target.planned())(io::Error::other("all names up to -1000 are in use")))
     }
 
     /// Opens a path; `None` if it is in use by another process or, for `new_only`, there already.
-    fn open_path(path: &Path, new_only: bool) -> std::io::Result<Option<Self>> {
-        let mut flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    fn open_path(disk: &Disk, path: &Path, new_only: bool) -> io::Result<Option<Self>> {
+        let mut flags = OFlags::APPEND | OFlags::CREATE;
         flags.set(OFlags::EXCL, new_only);
-        let mut file: File = match rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR) {
-            Ok(fd) => fd.into(),
-            Err(rustix::io::Errno::EXIST) if new_only => return Ok(None),
+        let in_use = |error: &io::Error, errno: Errno| error.raw_os_error() == Some(errno.raw_os_error());
+        let mut file = match disk.open(path, flags) {
+            Ok(file) => file,
+            Err(error) if new_only && in_use(&error, Errno::EXIST) => return Ok(None),
             // A link: appending to where it leads is not ours to decide.
-            Err(rustix::io::Errno::LOOP) => return Ok(None),
-            Err(error) => return Err(error.into()),
+            Err(error) if in_use(&error, Errno::LOOP) => return Ok(None),
+            Err(error) => return Err(error),
         };
-        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
+        match disk.lock(&file, path) {
+            Err(error) if in_use(&error, Errno::WOULDBLOCK) => return Ok(None),
             // A file system without locks: the name was made for us alone, or is the user's own choice.
-            Err(_) => {}
+            Ok(()) | Err(_) => {}
         }
         if !file.metadata()?.is_file() {
             return Ok(None);
@@ -103,7 +106,7 @@ impl Log {
             file.read_exact(&mut last)?;
             last != *b"\n"
         };
-        Ok(Some(Self { file, path: path.to_owned(), torn, buffer: Vec::new() }))
+        Ok(Some(Self { file, path: path.to_owned(), disk: disk.clone(), torn, buffer: Vec::new() }))
     }
 
     /// Where it is.
@@ -113,7 +116,7 @@ impl Log {
 
     /// Appends lines in one write. Their intents stand in the spool before it begins. After an error nothing of them is
     /// in the file, and they can be appended again.
-    pub fn append(&mut self, lines: &[Line]) -> std::io::Result<u64> {
+    pub fn append(&mut self, lines: &[Line]) -> io::Result<u64> {
         let before = self.file.metadata()?.len();
         self.buffer.clear();
         if self.torn {
@@ -133,9 +136,11 @@ impl Log {
             intents.push(intent);
             self.buffer.extend_from_slice(&line.bytes);
         }
-        if let Err(error) = self.file.write_all(&self.buffer) {
+        if let Err(error) = self.disk.append(&self.file, &self.path, &self.buffer) {
             // What half a write has left would be taken for a torn line by every reader.
-            let _ = self.file.set_len(before);
+            if self.disk.truncate(&self.file, &self.path, before).is_err() {
+                self.torn = self.file.metadata().is_ok_and(|is| is.len() > before);
+            }
             return Err(error);
         }
         self.torn = false;
@@ -148,6 +153,11 @@ impl Log {
         let written = self.buffer.len() as u64;
         self.buffer.shrink_to(KEPT_BUFFER);
         Ok(written)
+    }
+
+    /// Waits until what was appended is on the medium.
+    pub fn sync(&self) -> io::Result<()> {
+        self.disk.sync(&self.file, &self.path)
     }
 
     /// Whether the file has been deleted under us.
@@ -170,12 +180,12 @@ impl Log {
 
     /// Cuts off what an append has left that was interrupted by the death of its process. `intents` are those whose lines
     /// are not there. Does nothing if what follows them is not theirs.
-    pub fn cut_torn_tail(&mut self, intents: &[Intent]) -> std::io::Result<()> {
+    pub fn cut_torn_tail(&mut self, intents: &[Intent]) -> io::Result<()> {
         let Some(start) = intents.iter().map(|i| i.offset).min() else { return Ok(()) };
         let end = intents.iter().filter_map(|i| i.offset.checked_add(i.length)).max().unwrap_or(start);
         let length = self.file.metadata()?.len();
         if (start..end).contains(&length) && length > start {
-            self.file.set_len(start)?;
+            self.disk.truncate(&self.file, &self.path, start)?;
             self.torn = false;
         }
         Ok(())
@@ -208,10 +218,10 @@ mod tests {
     fn default_names_are_new_files_even_in_the_same_second() {
         let dir = tempfile::tempdir().unwrap();
         let target = target(&dir, None);
-        let one = Log::open(&target).unwrap();
+        let one = Log::open(&Disk::default(), &target).unwrap();
         assert_eq!(one.path().file_name().unwrap(), "log-2026-11-20-20-28-09.jsonl");
         drop(one);
-        let two = Log::open(&target).unwrap();
+        let two = Log::open(&Disk::default(), &target).unwrap();
         assert_eq!(two.path().file_name().unwrap(), "log-2026-11-20-20-28-09-2.jsonl");
         assert_eq!(two.file.metadata().unwrap().mode() & 0o777, 0o600);
     }
@@ -220,12 +230,12 @@ mod tests {
     fn a_name_that_was_asked_for_is_continued_unless_in_use() {
         let dir = tempfile::tempdir().unwrap();
         let target = target(&dir, Some("mine"));
-        let mut one = Log::open(&target).unwrap();
+        let mut one = Log::open(&Disk::default(), &target).unwrap();
         one.append(&[line("a\n")]).unwrap();
-        let two = Log::open(&target).unwrap();
+        let two = Log::open(&Disk::default(), &target).unwrap();
         assert_eq!(two.path().file_name().unwrap(), "mine-2.jsonl");
         drop(one);
-        let mut again = Log::open(&target).unwrap();
+        let mut again = Log::open(&Disk::default(), &target).unwrap();
         again.append(&[line("b\n")]).unwrap();
         assert_eq!(std::fs::read_to_string(target.planned()).unwrap(), "a\nb\n");
     }
@@ -236,14 +246,14 @@ mod tests {
         let target = target(&dir, Some("mine"));
         std::fs::create_dir(&target.directory).unwrap();
         std::fs::write(target.planned(), "{\"half").unwrap();
-        Log::open(&target).unwrap().append(&[line("b\n")]).unwrap();
+        Log::open(&Disk::default(), &target).unwrap().append(&[line("b\n")]).unwrap();
         assert_eq!(std::fs::read_to_string(target.planned()).unwrap(), "{\"half\nb\n");
     }
 
     #[test]
     fn an_intent_tells_whether_its_line_was_written() {
         let dir = tempfile::tempdir().unwrap();
-        let mut log = Log::open(&target(&dir, Some("mine"))).unwrap();
+        let mut log = Log::open(&Disk::default(), &target(&dir, Some("mine"))).unwrap();
         let segment = Arc::new(Segment::in_memory(8192, 1).unwrap());
         let header = EntryHeader {
             generation: 0,
@@ -273,7 +283,7 @@ mod tests {
     #[test]
     fn what_others_have_appended_is_never_cut() {
         let dir = tempfile::tempdir().unwrap();
-        let mut log = Log::open(&target(&dir, Some("mine"))).unwrap();
+        let mut log = Log::open(&Disk::default(), &target(&dir, Some("mine"))).unwrap();
         log.append(&[line("something longer than the intent\n")]).unwrap();
         let intent = Intent { offset: 3, length: 4, line_crc: 1, committed: false };
         log.cut_torn_tail(&[intent]).unwrap();

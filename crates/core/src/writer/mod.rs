@@ -10,6 +10,7 @@ pub mod log;
 
 pub use batch::Batch;
 
+use crate::disk::Disk;
 use crate::error::Error;
 use crate::notice::{Level, Notices};
 use crate::spool::session::{Record, Session};
@@ -24,6 +25,7 @@ pub const BATCH_BYTES: usize = 1024 * 1024;
 /// Writes batches to the log, which it opens for the first of them.
 #[derive(Debug)]
 pub struct Writer {
+    disk: Disk,
     target: Target,
     log: Option<Log>,
     session: Option<(Arc<Session>, Record)>,
@@ -57,13 +59,14 @@ impl LogPath {
 impl Writer {
     /// A writer that has not opened anything yet.
     pub fn new(
+        disk: Disk,
         target: Target,
         session: Option<(Arc<Session>, Record)>,
         path: Arc<LogPath>,
         counters: Arc<Counters>,
         notices: Notices,
     ) -> Self {
-        Self { target, log: None, session, path, counters, notices, failing: false }
+        Self { disk, target, log: None, session, path, counters, notices, failing: false }
     }
 
     /// Writes a batch and lets go of what it was made from. After an error the batch is as it was.
@@ -101,7 +104,7 @@ impl Writer {
         let log = match &mut self.log {
             Some(log) => log,
             None => {
-                let log = Log::open(&self.target)?;
+                let log = Log::open(&self.disk, &self.target)?;
                 self.path.set(log.path().to_owned());
                 if let Some((session, record)) = &mut self.session {
                     record.log_file = Some(log.path().to_owned());
