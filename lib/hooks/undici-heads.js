@@ -1,0 +1,152 @@
+'use strict';
+
+// The heads of an undici request as HTTP/1.1 would put them on the wire. The published objects differ by protocol and age:
+//
+//                    undici 5          6                 7                  8
+//  request.headers   text              flat list         flat list          flat list
+//  sendHeaders, h1   text that begins with the request line and lacks the framing header and the final empty line
+//  sendHeaders, h2   never             never             7.29: lines from   `:authority: …` on, no request line
+//  response headers  flat list of Buffers; h2 as well                       h2: an object
+//  trailers          flat list of Buffers; h2: none      h2: an object      h2: an object
+
+const { objectLines, pairLines, requestHead, responseHead } = require('../wire-head.js');
+
+/**
+ * The part of undici's core Request (lib/core/request.js there) that the hook reads.
+ * @typedef {object} UndiciRequest
+ * @property {string} method
+ * @property {string} path
+ * @property {string | URL} origin
+ * @property {string | unknown[]} headers
+ * @property {string | null} host
+ * @property {number | null} contentLength
+ * @property {unknown} body
+ * @property {string | null} upgrade
+ */
+
+/**
+ * @typedef {object} UndiciResponse
+ * @property {number} statusCode
+ * @property {string} [statusText]
+ * @property {Buffer[] | Record<string, unknown> | null} headers
+ */
+
+// Methods for which undici says `content-length: 0` where there is no body.
+const EXPECTS_PAYLOAD = new Set(['PUT', 'POST', 'PATCH', 'QUERY', 'PROPFIND', 'PROPPATCH']);
+
+/**
+ * @param {UndiciRequest} request
+ * @param {string} text of `undici:client:sendHeaders`
+ * @returns {boolean}
+ */
+function isHttp1(request, text) {
+  return text.startsWith(request.method) && text.charCodeAt(request.method.length) === 32 /* space */;
+}
+
+/**
+ * The head for the text that HTTP/2 sends headers with: pseudo headers become the first line and `host`.
+ * @param {UndiciRequest} request
+ * @param {string} text
+ * @returns {string}
+ */
+function http2Head(request, text) {
+  let host = '';
+  let lines = '';
+  for (const line of text.split('\r\n')) {
+    if (line.startsWith(':authority: ')) host = `host: ${line.slice(12)}\r\n`;
+    else if (line !== '' && line[0] !== ':') lines += `${line}\r\n`;
+  }
+  return requestHead(request.method, request.path, host + lines, '2');
+}
+
+/**
+ * The head of a request that undici has not written, or not shown: what the caller asked for.
+ * @param {UndiciRequest} request
+ * @param {string} version
+ * @returns {string}
+ */
+function plannedHead(request, version) {
+  const { headers } = request;
+  const host = request.host ?? new URL(request.origin).host;
+  const lines = typeof headers === 'string' ? headers : pairLines(headers);
+  return requestHead(request.method, request.path, `host: ${host}\r\n${lines}${framing(request) ?? ''}`, version);
+}
+
+/**
+ * The framing header that undici puts after the text of sendHeaders, with the first byte of the body: '' for none, null
+ * where only that byte decides. By the rules of writeH1 in lib/dispatcher/client-h1.js there.
+ * @param {UndiciRequest} request
+ * @returns {string | null}
+ */
+function framing(request) {
+  const length = bodyLength(request.body) ?? request.contentLength;
+  if (typeof length === 'number') {
+    return length > 0 || EXPECTS_PAYLOAD.has(request.method) ? `content-length: ${length}\r\n` : '';
+  }
+  // undici.request({ body: formData }) is encoded behind our back; its length is the one thing that we cannot know.
+  return Object.prototype.toString.call(request.body) === '[object FormData]' ? '' : null;
+}
+
+/**
+ * @param {UndiciRequest} request
+ * @param {boolean} hasBytes
+ * @returns {string}
+ */
+function streamFraming(request, hasBytes) {
+  if (hasBytes) return 'transfer-encoding: chunked\r\n';
+  return EXPECTS_PAYLOAD.has(request.method) ? 'content-length: 0\r\n' : '';
+}
+
+/**
+ * @param {any} body
+ * @returns {number | null}
+ */
+function bodyLength(body) {
+  if (body === null || body === undefined) return 0;
+  if (ArrayBuffer.isView(body)) return body.byteLength;
+  if (typeof body.size === 'number' && typeof body.stream === 'function') return body.size;
+  const state = body._readableState;
+  return state?.objectMode === false && state.ended === true && Number.isFinite(state.length) ? state.length : null;
+}
+
+/**
+ * @param {UndiciResponse} response
+ * @param {string} version
+ * @returns {string}
+ */
+function receivedHead({ statusCode, statusText, headers }, version) {
+  return responseHead(statusCode, statusText, headerLines(headers), version);
+}
+
+/**
+ * @param {Buffer[] | Record<string, unknown> | null | undefined} headers
+ * @returns {string}
+ */
+function headerLines(headers) {
+  if (headers === null || headers === undefined) return '';
+  return Array.isArray(headers) ? bufferLines(headers) : objectLines(headers);
+}
+
+/**
+ * The parser's Buffers are views on the socket's one: as long as they lie there as `name: value\r\n` without a gap, the
+ * whole block is decoded in one call. For 12 headers that saves 0.5 to 4 µs, of the 3 to 7 that all our hooks take.
+ * @param {Buffer[]} headers
+ * @returns {string}
+ */
+function bufferLines(headers) {
+  const { length } = headers;
+  if (length === 0) return '';
+  const first = headers[0];
+  const last = headers[length - 1];
+  if (Buffer.isBuffer(first) && Buffer.isBuffer(last) && first.buffer === last.buffer) {
+    let size = length * 2 - 2; // ': ' inside each pair, '\r\n' between pairs
+    for (let i = 0; i < length; i++) size += headers[i].length;
+    const start = first.byteOffset;
+    if (last.byteOffset + last.length - start === size) {
+      return `${Buffer.from(first.buffer, start, size).toString('latin1')}\r\n`;
+    }
+  }
+  return pairLines(headers);
+}
+
+module.exports = { framing, headerLines, http2Head, isHttp1, plannedHead, receivedHead, streamFraming };
