@@ -15,7 +15,9 @@
 //   held back for that tick.
 // - `push(null)` means END_STREAM only on a stream that is not closed: a reset, a lost session and `close()` push it too.
 // - RST_STREAM with CANCEL, and one with NO_ERROR after a full response, are no 'error'.
-// - A reset stream ends its writable side itself, so that 'finish' does not say that the program had sent everything.
+// - A reset stream ends its writable side itself, so that 'finish' does not say that the program had sent everything; and
+//   a stream whose answer was first closes with its last DATA frame, before 'finish'.
+// - A stream that waits for a connection is cancelled for what befell that: ERR_HTTP2_STREAM_CANCEL has it as its cause.
 // - Pushed streams are published as created as well.
 
 const diagnostics = require('node:diagnostics_channel');
@@ -24,6 +26,7 @@ const { SOURCE } = require('../kinds.js');
 const { objectLines, pairLines, requestHead, responseHead } = require('../wire-head.js');
 const { CANCELLED, beginExchange, bytesOf } = require('./http-exchange.js');
 const { PUBLISHES_CREATION, onFirst, tap } = require('./http-taps.js');
+const { isUndiciSession } = require('./undici-session.js');
 
 /** @typedef {import('./types').Hub} Hub */
 /** @typedef {NonNullable<ReturnType<typeof beginExchange>>} Exchange */
@@ -66,6 +69,8 @@ function onStream(stream) {
   if (hub === null || recordings.has(stream)) return;
   try {
     recordings.set(stream, null);
+    // undici's own exchanges over HTTP/2 are recorded above this level, by undici.js.
+    if (stream.session !== undefined && isUndiciSession(stream.session)) return;
     tapStreams(Object.getPrototypeOf(stream));
     const headers = stream.sentHeaders;
     // A pushed stream has sent none. CONNECT names no path: it makes a tunnel, not an exchange.
@@ -159,10 +164,10 @@ function onEvent(stream, event, subject, rawHeaders) {
         if (!stream.aborted) exchange.requestEnd(t0);
         break;
       case 'error':
-        exchange.close(subject, t0);
+        exchange.close(errorOf(subject), t0);
         break;
       case 'close':
-        exchange.close(reasonOf(stream), t0);
+        onClose(stream, exchange, t0);
         break;
     }
   } catch (error) {
@@ -192,6 +197,26 @@ function linesOf(headers, rawHeaders) {
   let first = 0;
   while (first < rawHeaders.length && rawHeaders[first].charCodeAt(0) === 58 /* : */) first += 2;
   return pairLines(first === 0 ? rawHeaders : rawHeaders.slice(first));
+}
+
+/**
+ * @param {Stream} stream
+ * @param {Exchange} exchange
+ * @param {number} t0
+ */
+function onClose(stream, exchange, t0) {
+  if (!exchange.open) return;
+  if (exchange.complete && stream.rstCode === 0 && stream.writableEnded && !stream.aborted) exchange.requestEnd(t0);
+  exchange.close(reasonOf(stream), now());
+}
+
+/**
+ * @param {unknown} error
+ * @returns {unknown}
+ */
+function errorOf(error) {
+  const { code, cause } = /** @type {{ code?: unknown, cause?: unknown }} */ (error ?? {});
+  return code === 'ERR_HTTP2_STREAM_CANCEL' && cause ? cause : error;
 }
 
 /**
