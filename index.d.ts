@@ -8,6 +8,26 @@
  * @packageDocumentation
  */
 
+/** How a failed write of the log is tried again. The delay doubles with each failure; each is shortened by up to half at random. */
+export interface RetryConfig {
+  /**
+   * Attempts after which the records go to `<log>.dead-letters.jsonl` with the reason (0 to 1000000; 0: no limit, since
+   * the buffer holds them and the next start tries again).
+   * @default 0
+   */
+  maxAttempts?: number;
+  /**
+   * Milliseconds before the first repetition (1 to 3600000).
+   * @default 50
+   */
+  baseDelayMs?: number;
+  /**
+   * The longest delay, in milliseconds (1 to 3600000).
+   * @default 5000
+   */
+  maxDelayMs?: number;
+}
+
 /**
  * All options. Each has an environment variable too (docs/configuration.md); what is given here comes before it, and it
  * before the default.
@@ -54,6 +74,25 @@ export interface InterceptorConfig {
    * @default `/dev/shm/claude-trace-<uid>`
    */
   runtimeDir?: string;
+  /**
+   * What happens when the pool is full because the log cannot be written as fast as the traffic comes: further segments on
+   * the disk of the log folder up to `maxSpoolBytes`, or what does not fit is dropped and counted. Nothing ever waits.
+   * @default "spill"
+   */
+  whenFull?: 'spill' | 'drop-newest';
+  /**
+   * When the log is forced to the disk, for the case of a power loss: when the system does it, `fsyncIntervalMs` after a
+   * write at the latest, or with each write. The death of the process costs nothing in any case.
+   * @default "os"
+   */
+  durability?: 'os' | 'interval' | 'always';
+  /**
+   * Milliseconds for `durability: "interval"` (1 to 3600000).
+   * @default 1000
+   */
+  fsyncIntervalMs?: number;
+  /** How a failed write is tried again. */
+  retry?: RetryConfig;
   /**
    * Upper bound of the buffer, in bytes, when the log cannot be written as fast as the traffic comes (1 MiB to 1 TiB, and
    * no less than `memoryPoolSize`).
@@ -214,6 +253,8 @@ export interface CaptureStats {
   retries: number;
   /** Exchanges whose record was made without bodies, because making it failed. */
   failed: number;
+  /** Entries in `<log>.dead-letters.jsonl`: what could not become a record, or not be written, with the reason. */
+  deadLetters: number;
   /** Entries of the buffer that were not whole when they were read. */
   damaged: number;
   /** Exchanges that two hooks saw; one of them gave it up. */

@@ -111,6 +111,8 @@ export interface NativeStats {
   retries: number
   /** Exchanges whose record was made without bodies, because making it failed. */
   failed: number
+  /** Dead letters kept. */
+  deadLetters: number
   /** Exchanges given up because a better hook saw them. */
   abandoned: number
   /** Records recovered from dead processes at the start. */
@@ -153,6 +155,18 @@ export interface OpenOptions {
   maxSpoolBytes: number
   /** A body that would decode to more is kept encoded. */
   maxDecodedBytes: number
+  /** When the pool is full: `spill` (the default) or `drop-newest`. */
+  whenFull?: string
+  /** When the log is forced to the medium: `os` (the default), `interval` or `always`. */
+  durability?: string
+  /** For `interval`. */
+  fsyncIntervalMs?: number
+  /** Attempts at a write after which records go to the dead letters; 0, the default: no limit. */
+  retryMaxAttempts?: number
+  /** Before the first repetition of a failed write. */
+  retryBaseDelayMs?: number
+  /** Before any repetition, at most. */
+  retryMaxDelayMs?: number
   /** Folder of the spool, absolute; by default chosen. */
   spoolDir?: string
   /** The user's folder in shared memory, absolute; by default `/dev/shm/claude-trace-<uid>`. */

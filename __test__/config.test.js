@@ -20,7 +20,7 @@ function another(option) {
     case 'integer':
       return [option.max, String(option.max)];
     case 'choice':
-      return [option.choices[0], option.choices[0]];
+      return [option.choices.at(-1), option.choices.at(-1)];
     case 'hosts':
       return [['api.openai.com', '*.corp.example'], 'api.openai.com, *.corp.example'];
     default:

@@ -71,7 +71,8 @@ describe('construction', () => {
     assert.deepEqual(fake.opened(), [{
       logDirectory: path.resolve('logs'), logBaseName: 'run', logLevel: 'info', zeroLatency: true, backgroundWorkers: 1, writeBufferSize: 7,
       writeBufferFlushMs: 100, deferredParsing: true, memoryPoolSize: 10485760, maxSpoolBytes: 536870912,
-      maxDecodedBytes: 268435456, spoolDir: path.resolve('spool'), runtimeDir: undefined,
+      maxDecodedBytes: 268435456, spoolDir: path.resolve('spool'), runtimeDir: undefined, whenFull: 'spill', durability: 'os', fsyncIntervalMs: 1000,
+      retryMaxAttempts: 0, retryBaseDelayMs: 50, retryMaxDelayMs: 5000,
     }]);
     assert.equal(fake.clockSyncs(), 1);
     assert.deepEqual(hooks.log, []);

@@ -11,7 +11,7 @@ const GIB = 1024 * MIB;
 
 /**
  * @typedef {object} Option
- * @property {string | null} name key in code (`zeroLatency.` + key for the nested ones); null: variable only
+ * @property {string | null} name key in code (`group.key` for the nested ones); null: variable only
  * @property {string} env
  * @property {'boolean' | 'integer' | 'choice' | 'directory' | 'name' | 'hosts'} type
  * @property {boolean | number | string | readonly string[] | undefined} default
@@ -64,6 +64,30 @@ const OPTIONS = [
     doc: 'Largest body, in bytes, that is decompressed for the log. A larger one (a decompression bomb) is kept as it was received.',
   },
   {
+    name: 'whenFull', env: 'CLAUDE_TRACE_WHEN_FULL', type: 'choice', default: 'spill', choices: ['spill', 'drop-newest'],
+    doc: 'What happens when the pool is full because the log cannot be written as fast as the traffic comes. `spill`: further segments on the disk of the log folder, up to `maxSpoolBytes`. `drop-newest`: what does not fit is dropped and counted. Nothing ever waits.',
+  },
+  {
+    name: 'durability', env: 'CLAUDE_TRACE_DURABILITY', type: 'choice', default: 'os', choices: ['os', 'interval', 'always'],
+    doc: 'When the log is forced to the disk, for the case of a power loss: when the system does it, `fsyncIntervalMs` after a write at the latest, or with each write. The death of the process costs nothing in any case.',
+  },
+  {
+    name: 'fsyncIntervalMs', env: 'CLAUDE_TRACE_FSYNC_INTERVAL_MS', type: 'integer', default: 1000, min: 1, max: 3_600_000,
+    doc: 'Milliseconds for `durability: "interval"`.',
+  },
+  {
+    name: 'retry.maxAttempts', env: 'CLAUDE_TRACE_RETRY_MAX_ATTEMPTS', type: 'integer', default: 0, min: 0, max: 1_000_000,
+    doc: 'Attempts at a write after which its records go to `<log>.dead-letters.jsonl` with the reason. 0: no limit, since the buffer holds them and the next start tries again.',
+  },
+  {
+    name: 'retry.baseDelayMs', env: 'CLAUDE_TRACE_RETRY_BASE_DELAY_MS', type: 'integer', default: 50, min: 1, max: 3_600_000,
+    doc: 'Milliseconds before a failed write is tried again; doubles with each failure, and each delay is shortened by up to half at random.',
+  },
+  {
+    name: 'retry.maxDelayMs', env: 'CLAUDE_TRACE_RETRY_MAX_DELAY_MS', type: 'integer', default: 5000, min: 1, max: 3_600_000,
+    doc: 'The longest of these delays, in milliseconds.',
+  },
+  {
     name: 'exitDrainMs', env: 'CLAUDE_TRACE_EXIT_DRAIN_MS', type: 'integer', default: 2000, min: 0, max: 60_000,
     doc: 'How long the exit of the process, or `cleanup()`, waits for the log at most, in milliseconds. What is not written by then is completed by the next start.',
   },
@@ -98,6 +122,8 @@ const OPTIONS = [
 ];
 
 const ZERO_LATENCY = 'zeroLatency';
+/** Options that are objects in code. */
+const GROUPS = [ZERO_LATENCY, 'retry'];
 
 /**
  * The options with their values. Paths are as given, not yet absolute.
@@ -113,6 +139,10 @@ const ZERO_LATENCY = 'zeroLatency';
  * @property {number} maxSpoolBytes
  * @property {number} maxDecodedBytes
  * @property {number} exitDrainMs
+ * @property {'spill' | 'drop-newest'} whenFull
+ * @property {'os' | 'interval' | 'always'} durability
+ * @property {number} fsyncIntervalMs
+ * @property {{ maxAttempts: number, baseDelayMs: number, maxDelayMs: number }} retry
  * @property {{ enabled: boolean, backgroundWorkers: number, writeBufferSize: number, writeBufferFlushMs: number, deferredParsing: boolean, memoryPoolSize: number }} zeroLatency
  */
 
@@ -127,7 +157,7 @@ function resolveConfig(config, env = process.env) {
   /** @type {string[]} */
   const problems = [];
   /** @type {Record<string, any>} */
-  const settings = { [ZERO_LATENCY]: {} };
+  const settings = Object.fromEntries(GROUPS.map((group) => [group, {}]));
   for (const option of OPTIONS) {
     const fromCode = option.name === null ? undefined : given.get(option.name);
     const text = env[option.env];
@@ -139,7 +169,7 @@ function resolveConfig(config, env = process.env) {
     if (option.name === null) continue;
     const dot = option.name.indexOf('.');
     if (dot < 0) settings[option.name] = value;
-    else settings[ZERO_LATENCY][option.name.slice(dot + 1)] = value;
+    else settings[option.name.slice(0, dot)][option.name.slice(dot + 1)] = value;
   }
   if (settings.maxSpoolBytes < settings.zeroLatency.memoryPoolSize) reconcile(/** @type {any} */ (settings), given, problems);
   return { settings: /** @type {any} */ (settings), problems };
@@ -175,10 +205,10 @@ function flatten(config) {
   const flat = new Map();
   if (config === undefined) return flat;
   for (const [key, value] of entries(config, '')) {
-    if (key !== ZERO_LATENCY) flat.set(known(key, ''), value);
-    else if (typeof value === 'boolean') flat.set('zeroLatency.enabled', value);
+    if (!GROUPS.includes(key)) flat.set(known(key, ''), value);
+    else if (key === ZERO_LATENCY && typeof value === 'boolean') flat.set('zeroLatency.enabled', value);
     else if (value !== undefined) {
-      for (const [inner, innerValue] of entries(value, ZERO_LATENCY)) flat.set(known(inner, ZERO_LATENCY), innerValue);
+      for (const [inner, innerValue] of entries(value, key)) flat.set(known(inner, key), innerValue);
     }
   }
   return flat;
@@ -190,7 +220,7 @@ function flatten(config) {
  */
 function entries(value, field) {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return Object.entries(value);
-  throw messages().notAllowed(TypeError, field || 'config', value, field === '' ? 'an object' : 'an object, true or false');
+  throw messages().notAllowed(TypeError, field || 'config', value, field === ZERO_LATENCY ? 'an object, true or false' : 'an object');
 }
 
 /**

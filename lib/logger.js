@@ -60,7 +60,7 @@ class ClaudeTrafficLogger {
   }
 
   #open() {
-    const { zeroLatency, logDirectory, spoolDir, runtimeDir, ...settings } = this.#settings;
+    const { zeroLatency, retry, logDirectory, spoolDir, runtimeDir, ...settings } = this.#settings;
     const matcher = new Matcher(settings, (text) => this.#diagnostics.sayOnce('warn', text));
     return new Recorder(
       loadNative(),
@@ -76,6 +76,12 @@ class ClaudeTrafficLogger {
         memoryPoolSize: zeroLatency.memoryPoolSize,
         maxSpoolBytes: settings.maxSpoolBytes,
         maxDecodedBytes: settings.maxDecodedBytes,
+        whenFull: settings.whenFull,
+        durability: settings.durability,
+        fsyncIntervalMs: settings.fsyncIntervalMs,
+        retryMaxAttempts: retry.maxAttempts,
+        retryBaseDelayMs: retry.baseDelayMs,
+        retryMaxDelayMs: retry.maxDelayMs,
         spoolDir: spoolDir === undefined ? undefined : path.resolve(spoolDir),
         runtimeDir: runtimeDir === undefined ? undefined : path.resolve(runtimeDir),
       },

@@ -28,6 +28,12 @@ const FUNCTIONS = Object.freeze(['open', 'clockSync', 'prepare', 'begin', 'chunk
  * @property {number} memoryPoolSize
  * @property {number} maxSpoolBytes
  * @property {number} maxDecodedBytes
+ * @property {string} whenFull
+ * @property {string} durability
+ * @property {number} fsyncIntervalMs
+ * @property {number} retryMaxAttempts
+ * @property {number} retryBaseDelayMs
+ * @property {number} retryMaxDelayMs
  * @property {string} [spoolDir] absolute
  * @property {string} [runtimeDir] absolute
  *
@@ -57,6 +63,7 @@ const FUNCTIONS = Object.freeze(['open', 'clockSync', 'prepare', 'begin', 'chunk
  * @property {number} drops
  * @property {number} spills
  * @property {number} retries
+ * @property {number} deadLetters
  * @property {number} failed
  * @property {number} abandoned
  * @property {number} recovered

@@ -65,6 +65,9 @@ pub fn clock_sync(offset: f64, now: f64) {
 /// Throws an error with `code` `TRACE_ERR_CONFIG` when an option is not allowed.
 #[napi(catch_unwind)]
 pub fn open(env: Env, options: OpenOptions) -> Result<u32> {
+    // A panic is caught where it happens and told as an error. Its default words on stderr would be the host's to explain.
+    // This hook is that of our copy of std alone.
+    std::panic::set_hook(Box::new(|_| {}));
     let recorder = registry::recorder(options).map_err(|error| coded(&env, &error))?;
     with_environment(|environment| {
         if environment.recorders.is_empty() {

@@ -1,7 +1,7 @@
 //! What JS tells of a recorder. Validated in `lib/config.js` already, where the user's words for a field are known; the
 //! core checks again.
 
-use claude_trace_core::config::{Config, runtime_dir};
+use claude_trace_core::config::{Config, Durability, Retry, WhenFull, runtime_dir};
 use claude_trace_core::disk::Disk;
 use claude_trace_core::notice::Level;
 use napi_derive::napi;
@@ -30,6 +30,18 @@ pub struct OpenOptions {
     pub max_spool_bytes: f64,
     /// A body that would decode to more is kept encoded.
     pub max_decoded_bytes: f64,
+    /// When the pool is full: `spill` (the default) or `drop-newest`.
+    pub when_full: Option<String>,
+    /// When the log is forced to the medium: `os` (the default), `interval` or `always`.
+    pub durability: Option<String>,
+    /// For `interval`.
+    pub fsync_interval_ms: Option<u32>,
+    /// Attempts at a write after which records go to the dead letters; 0, the default: no limit.
+    pub retry_max_attempts: Option<u32>,
+    /// Before the first repetition of a failed write.
+    pub retry_base_delay_ms: Option<u32>,
+    /// Before any repetition, at most.
+    pub retry_max_delay_ms: Option<u32>,
     /// Folder of the spool, absolute; by default chosen.
     pub spool_dir: Option<String>,
     /// The user's folder in shared memory, absolute; by default `/dev/shm/claude-trace-<uid>`.
@@ -50,7 +62,22 @@ impl OpenOptions {
 
     /// The core's configuration.
     pub fn into_config(self) -> Config {
+        let Retry { max_attempts, base_delay_ms, max_delay_ms } = Retry::default();
         Config {
+            when_full: match self.when_full.as_deref() {
+                Some("drop-newest") => WhenFull::DropNewest,
+                _ => WhenFull::Spill,
+            },
+            durability: match self.durability.as_deref() {
+                Some("always") => Durability::Always,
+                Some("interval") => Durability::Interval(self.fsync_interval_ms.unwrap_or(1000).into()),
+                _ => Durability::Os,
+            },
+            retry: Retry {
+                max_attempts: self.retry_max_attempts.unwrap_or(max_attempts),
+                base_delay_ms: self.retry_base_delay_ms.map_or(base_delay_ms, u64::from),
+                max_delay_ms: self.retry_max_delay_ms.map_or(max_delay_ms, u64::from),
+            },
             log_directory: PathBuf::from(self.log_directory),
             log_base_name: self.log_base_name,
             zero_latency: self.zero_latency,

@@ -92,6 +92,8 @@ pub struct NativeStats {
     pub retries: f64,
     /// Exchanges whose record was made without bodies, because making it failed.
     pub failed: f64,
+    /// Dead letters kept.
+    pub dead_letters: f64,
     /// Exchanges given up because a better hook saw them.
     pub abandoned: f64,
     /// Records recovered from dead processes at the start.
@@ -131,6 +133,7 @@ impl From<Stats> for NativeStats {
             spills: s.spills as f64,
             retries: s.retries as f64,
             failed: s.failed as f64,
+            dead_letters: s.dead_letters as f64,
             abandoned: s.abandoned as f64,
             recovered: s.recovered as f64,
             copied_forward: s.copied_forward as f64,

@@ -39,6 +39,16 @@ impl std::fmt::Display for FileStamp {
     }
 }
 
+/// A moment as `Date.prototype.toISOString` writes it.
+pub struct Iso(pub WallNanos);
+
+impl std::fmt::Display for Iso {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Civil { date: (year, month, day), time: (hour, minute, second, millisecond) } = Civil::of(self.0);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millisecond:03}Z")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

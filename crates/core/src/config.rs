@@ -26,12 +26,56 @@ pub struct Config {
     pub max_spool_bytes: u64,
     /// A body that would decode to more than this is kept encoded.
     pub max_decoded_bytes: usize,
+    /// What happens to entries when the pool is full.
+    pub when_full: WhenFull,
+    /// When the log is forced to the medium.
+    pub durability: Durability,
+    /// How a failed write is tried again.
+    pub retry: Retry,
     /// Folder of the spool; by default chosen where a session is made.
     pub spool_dir: Option<PathBuf>,
     /// The user's folder in shared memory, where spools live or are registered; by default [`runtime_dir`].
     pub runtime_dir: PathBuf,
     /// The way to files; tests make it fail.
     pub disk: Disk,
+}
+
+/// What happens to entries when the pool is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// They go to overflow segments, up to `max_spool_bytes`; past those they are dropped and counted.
+    Spill,
+    /// They are dropped and counted.
+    DropNewest,
+}
+
+/// When the log is forced to the medium. Whatever it is, the death of the process costs nothing; this is about power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// When the system sees fit.
+    Os,
+    /// At most that many milliseconds after a write.
+    Interval(u64),
+    /// With each write.
+    Always,
+}
+
+/// How a failed write is tried again: after `base_delay_ms`, doubling to `max_delay_ms`, each shortened by up to half at
+/// random.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Attempts after which records go to the dead letters; 0: no limit, the spool holds what cannot be written.
+    pub max_attempts: u32,
+    /// Before the first repetition.
+    pub base_delay_ms: u64,
+    /// The longest.
+    pub max_delay_ms: u64,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { max_attempts: 0, base_delay_ms: 50, max_delay_ms: 5000 }
+    }
 }
 
 /// 10 MiB.
@@ -59,6 +103,9 @@ impl Config {
             memory_pool_size: DEFAULT_MEMORY_POOL_SIZE,
             max_spool_bytes: DEFAULT_MAX_SPOOL_BYTES,
             max_decoded_bytes: DEFAULT_MAX_DECODED_BYTES,
+            when_full: WhenFull::Spill,
+            durability: Durability::Os,
+            retry: Retry::default(),
             spool_dir: None,
             runtime_dir: runtime_dir(),
             disk: Disk::default(),

@@ -17,6 +17,7 @@ use crate::spool::root;
 use crate::spool::segment::Segment;
 use crate::spool::session::{self, Record, Session};
 use crate::stats::Counters;
+use crate::writer::dead::{Content, DeadLetters};
 use crate::writer::log::{Log, Target};
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -159,6 +160,10 @@ pub fn recover(session: &Session) -> Result<Report> {
             None => log.insert(open_log(disk, &record)?),
         };
         let line = recipe.make(finished, &counters);
+        if let Some((reason, exchange)) = &line.dead {
+            let mut letters = DeadLetters::new(disk.clone(), &record.log_directory, &record.runtime_dir);
+            letters.keep(&Content::Exchange(exchange), reason, 0, log.path())?;
+        }
         log.append(&[line]).map_err(Error::io("write to", log.path()))?;
         report.recovered += 1;
     }
@@ -285,4 +290,18 @@ fn open_log(disk: &Disk, record: &Record) -> Result<Log> {
             started_at: record.started_at,
         },
     )
+}
+
+/// Recovers what dead processes of this user have left, in all roots that `config` knows of, and tells of each session as it
+/// is done with it. For whoever asks: it gives none up, whatever its age, and waits for each.
+pub fn recover_all(config: &Config, mut tell: impl FnMut(&Session, Result<Report>)) {
+    for root in root::known(config) {
+        for session in session::orphans(&config.disk, &root) {
+            let report = recover(&session);
+            if report.is_ok() {
+                session.remove(session.record().and_then(|r| r.overflow).as_deref());
+            }
+            tell(&session, report);
+        }
+    }
 }

@@ -67,6 +67,8 @@ pub struct Counters {
     pub damaged: Counter,
     /// Exchanges whose record could not be made.
     pub failed: Counter,
+    /// Dead letters kept.
+    pub dead_letters: Counter,
     /// Records recovered from dead processes.
     pub recovered: Counter,
     /// Exchanges open now.

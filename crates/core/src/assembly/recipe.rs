@@ -1,10 +1,14 @@
 //! Makes a finished exchange into a line, and survives what cannot be made into one.
 
 use super::table::Finished;
-use crate::exchange::Exchange;
+use crate::civil::Iso;
+use crate::exchange::{Chunk, Exchange};
 use crate::record::{RecordOptions, write_line};
 use crate::stats::Counters;
 use crate::writer::log::Line;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What of a record is not in the exchange itself.
@@ -30,40 +34,144 @@ pub struct Recipe {
 }
 
 impl Recipe {
-    /// The record of an exchange. A failure costs that exchange's bodies at most: it is counted, and the record is made
-    /// without them.
+    /// The record of an exchange. Where making it fails, that is counted, the record is made without bodies, and the
+    /// exchange goes to the dead letters with the reason.
     pub fn make(&self, finished: Finished, counters: &Counters) -> Line {
+        self.make_with(finished, counters, write_line)
+    }
+
+    fn make_with(&self, finished: Finished, counters: &Counters, write: Write) -> Line {
         let place = finished.open.intent_place().map(|(hold, at)| (hold.clone(), at));
-        let bytes = self.try_make(&finished, |_| {}).or_else(|| {
+        let mut dead = None;
+        let bytes = self.try_make(&finished, write, |_| {}).unwrap_or_else(|reason| {
             counters.failed.add(1);
-            self.try_make(&finished, |exchange| {
+            let exchange =
+                finished.with_exchange(&self.context, |exchange| raw(&exchange)).unwrap_or_else(|error| {
+                    serde_json::json!({ "id": self.context.session, "unreadable": error.to_string() })
+                        .to_string()
+                });
+            dead = Some((reason, exchange));
+            let without_bodies = |exchange: &mut Exchange<'_>| {
                 exchange.request_chunks.clear();
                 exchange.gap = true;
                 if let Some(response) = &mut exchange.response {
                     response.chunks.clear();
                 }
-            })
+            };
+            self.try_make(&finished, write, without_bodies).unwrap_or_default()
         });
-        Line { bytes: bytes.unwrap_or_default(), place, holds: finished.open.holds }
+        Line { bytes, place, holds: finished.open.holds, dead }
     }
 
-    fn try_make(&self, finished: &Finished, change: impl FnOnce(&mut Exchange<'_>)) -> Option<Vec<u8>> {
+    fn try_make(
+        &self,
+        finished: &Finished,
+        write: Write,
+        change: impl FnOnce(&mut Exchange<'_>),
+    ) -> Result<Vec<u8>, String> {
         let made = catch_unwind(AssertUnwindSafe(|| {
-            finished.with_exchange(&self.context, |exchange| {
-                let mut exchange = exchange.clone();
+            finished.with_exchange(&self.context, |mut exchange| {
                 change(&mut exchange);
                 let mut line = Vec::new();
-                write_line(&exchange, &self.options, &mut line);
+                write(&exchange, &self.options, &mut line);
                 line
             })
         }));
         match made {
-            Ok(Ok(line)) => Some(line),
-            Ok(Err(error)) => {
-                tracing::error!(%error, "an exchange cannot be read from the spool");
-                None
-            }
-            Err(_) => None,
+            Ok(Ok(line)) => Ok(line),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(panic) => Err(words_of(&*panic)),
         }
+    }
+}
+
+type Write = fn(&Exchange<'_>, &RecordOptions, &mut Vec<u8>);
+
+fn words_of(panic: &(dyn Any + Send)) -> String {
+    let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    format!("making the record panicked: {}", words.unwrap_or("without words"))
+}
+
+/// The parts of an exchange as they are.
+fn raw(exchange: &Exchange<'_>) -> String {
+    let encode = |bytes: &[u8]| STANDARD.encode(bytes);
+    let chunks = |chunks: &[Chunk<'_>]| chunks.iter().map(|chunk| encode(chunk.bytes)).collect::<Vec<_>>();
+    serde_json::json!({
+        "id": exchange.id,
+        "started_at": Iso(exchange.started_at).to_string(),
+        "request_head": encode(exchange.request_head),
+        "request_chunks": chunks(&exchange.request_chunks),
+        "response_head": exchange.response.as_ref().map(|response| encode(response.head)),
+        "response_chunks": exchange.response.as_ref().map(|response| chunks(&response.chunks)),
+    })
+    .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assembly::{Applied, Table};
+    use crate::exchange::Kind;
+    use crate::spool::layout::{EntryHeader, FLAG_INTENT};
+    use crate::spool::pool::Hold;
+    use crate::spool::segment::Segment;
+    use std::sync::Arc;
+
+    fn finished() -> Finished {
+        let segment = Arc::new(Segment::in_memory(8192, 1).unwrap());
+        let hold = Hold::of_orphan(Arc::clone(&segment));
+        let mut writer = segment.claim();
+        let mut table = Table::default();
+        let entries = [
+            (Kind::RequestHead, FLAG_INTENT, &b"POST http://x/v1/messages HTTP/1.1\r\n"[..]),
+            (Kind::RequestBody, 0, b"secret of the body"),
+            (Kind::Error, 0, b"ECONNRESET\ngone"),
+        ];
+        for (sequence, (kind, flags, payload)) in entries.into_iter().enumerate() {
+            let header = EntryHeader {
+                generation: 0,
+                exchange: 1,
+                sequence: sequence as u64,
+                at: 5,
+                payload_len: payload.len() as u32,
+                kind: kind as u8,
+                flags,
+                source: 1,
+                chain: 0,
+                hook_ns: 0,
+            };
+            let at = writer.append(header, payload, || 0).unwrap();
+            if let Applied::Finished(finished) = table.apply(&hold, at, &header) {
+                return *finished;
+            }
+        }
+        panic!("the last entry ends it");
+    }
+
+    fn recipe() -> Recipe {
+        let context = Context { session: "s".into(), pid: 1, recovered: false, zero_latency: true };
+        Recipe { context, options: RecordOptions { max_decoded_bytes: 1024 } }
+    }
+
+    #[test]
+    fn a_panic_costs_the_bodies_of_that_record_and_nothing_else() {
+        let counters = Counters::default();
+        let panics_on_bodies: Write = |exchange, options, out| {
+            assert!(exchange.request_chunks.is_empty(), "what a body can do");
+            write_line(exchange, options, out);
+        };
+        let line = recipe().make_with(finished(), &counters, panics_on_bodies);
+        assert_eq!(counters.failed.get(), 1);
+        let record: serde_json::Value = serde_json::from_slice(&line.bytes).unwrap();
+        assert_eq!((&record["request"]["method"], &record["trace"]["gap"]), (&"POST".into(), &true.into()));
+        let (reason, exchange) = line.dead.unwrap();
+        assert_eq!(reason, "making the record panicked: what a body can do");
+        assert!(exchange.contains(&STANDARD.encode("secret of the body")));
+    }
+
+    #[test]
+    fn a_record_that_can_never_be_made_is_a_dead_letter_alone() {
+        let line = recipe().make_with(finished(), &Counters::default(), |_, _, _| panic!("always"));
+        assert!(line.bytes.is_empty() && line.dead.is_some());
     }
 }

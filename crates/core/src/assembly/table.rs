@@ -217,7 +217,7 @@ impl Open {
 
 impl Finished {
     /// Lends the exchange to `make`, with its bytes as they lie in the spool.
-    pub fn with_exchange<T>(&self, context: &Context, make: impl FnOnce(&Exchange<'_>) -> T) -> Result<T> {
+    pub fn with_exchange<T>(&self, context: &Context, make: impl FnOnce(Exchange<'_>) -> T) -> Result<T> {
         let open = &self.open;
         let id = format!("{}.{}.{}", context.session, open.chain, open.number);
         let request_head = open.whole(&open.request_head)?;
@@ -255,7 +255,7 @@ impl Finished {
             recovered: context.recovered,
             zero_latency: context.zero_latency,
         };
-        Ok(make(&exchange))
+        Ok(make(exchange))
     }
 }
 

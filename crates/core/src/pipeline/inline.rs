@@ -8,10 +8,8 @@ use crate::spool::chain::Chain;
 use crate::stats::Counters;
 use crate::writer::{Batch, Writer};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// A log that cannot be written is not tried again by every push.
-const RETRY: Duration = Duration::from_secs(1);
 /// Records of that many bytes may wait for a log that cannot be written; then the spool fills up.
 const WAITING_BYTES: usize = 8 * 1024 * 1024;
 
@@ -24,14 +22,15 @@ pub struct Inline {
     batch: Batch,
     counters: Arc<Counters>,
     ticket: u64,
-    failed_at: Option<Instant>,
+    /// A log that could not be written is not tried again by every push, but after this.
+    not_before: Option<Instant>,
 }
 
 impl Inline {
     /// The stages, with nothing read yet.
     pub fn new(assembler: Assembler, recipe: Recipe, writer: Writer, counters: Arc<Counters>) -> Self {
         let batch = Batch::new(1, Arc::clone(&counters));
-        Self { assembler, recipe, writer, batch, counters, ticket: 0, failed_at: None }
+        Self { assembler, recipe, writer, batch, counters, ticket: 0, not_before: None }
     }
 
     /// Reads a chain from now on.
@@ -41,7 +40,7 @@ impl Inline {
 
     /// Writes what is finished.
     pub fn pump(&mut self) {
-        if self.failed_at.is_none_or(|at| at.elapsed() >= RETRY) {
+        if self.not_before.is_none_or(|at| Instant::now() >= at) {
             self.work(None);
         }
     }
@@ -62,9 +61,10 @@ impl Inline {
         if let Some((chain, why)) = cut {
             assembler.cut(chain, why, &mut make);
         }
-        let done = self.writer.write(&mut self.batch).is_ok();
-        self.failed_at = if done { None } else { Some(Instant::now()) };
-        done
+        let done = self.writer.write(&mut self.batch);
+        self.not_before = done.err().map(|delay| Instant::now() + delay);
+        self.writer.sync();
+        done.is_ok()
     }
 
     /// Whether there is room for more records.

@@ -179,7 +179,7 @@ impl Pipeline {
                 options: RecordOptions { max_decoded_bytes: self.config.max_decoded_bytes },
             },
             writer: Writer::new(
-                self.config.disk.clone(),
+                &self.config,
                 self.target.clone(),
                 session.clone(),
                 Arc::clone(&self.log_path),
@@ -210,6 +210,7 @@ impl Pipeline {
             log_base_name: self.config.log_base_name.clone(),
             log_file: None,
             overflow: Some(overflow),
+            runtime_dir: self.config.runtime_dir.clone(),
             zero_latency: self.config.zero_latency,
             max_decoded_bytes: self.config.max_decoded_bytes,
         };

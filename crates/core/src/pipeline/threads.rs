@@ -29,8 +29,6 @@ const POLL: Duration = Duration::from_millis(10);
 const QUIET_POLLS: u32 = 20;
 const JOBS: usize = 256;
 const LINES: usize = 64;
-const FIRST_RETRY: Duration = Duration::from_millis(50);
-const LAST_RETRY: Duration = Duration::from_secs(5);
 
 /// What the assembler is asked to do besides reading.
 #[derive(Debug)]
@@ -282,11 +280,11 @@ struct WriterStage {
 impl WriterStage {
     fn run(mut self) {
         let mut due: Option<Instant> = None;
-        let mut retry = FIRST_RETRY;
         loop {
-            let message = match due {
+            let next = [due, self.writer.sync_due()].into_iter().flatten().min();
+            let message = match next {
                 None => self.lines.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(due) => self.lines.recv_deadline(due),
+                Some(next) => self.lines.recv_deadline(next),
             };
             // Somebody waits for an answer, which a log that cannot be written has to give too.
             let mut asked = false;
@@ -296,27 +294,24 @@ impl WriterStage {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
                     // The last try: what is not written now stays in the spool.
-                    self.flush();
+                    let _ = self.flush();
+                    self.writer.sync();
                     return;
                 }
+            }
+            let now = Instant::now();
+            if self.writer.sync_due().is_some_and(|at| now >= at) {
+                self.writer.sync();
             }
             if self.batch.is_empty() {
                 due = None;
                 continue;
             }
-            let now = Instant::now();
             let late = now >= *due.get_or_insert(now + self.flush_after);
-            let failing = retry > FIRST_RETRY;
-            let ready = late || asked || (!failing && (self.batch.is_full() || self.is_wanted()));
-            if !ready {
-                continue;
-            }
-            if self.flush() {
-                due = None;
-                retry = FIRST_RETRY;
-            } else {
-                due = Some(Instant::now() + retry);
-                retry = (retry * 2).min(LAST_RETRY);
+            let ready =
+                late || asked || (!self.writer.is_failing() && (self.batch.is_full() || self.is_wanted()));
+            if ready {
+                due = self.flush().err().map(|delay| Instant::now() + delay);
             }
         }
     }
@@ -325,14 +320,14 @@ impl WriterStage {
         self.progress.lock().below < self.progress.wanted.load(Ordering::Acquire)
     }
 
-    fn flush(&mut self) -> bool {
+    fn flush(&mut self) -> Result<(), Duration> {
         if let Some(wait) = self.before_first_write.take() {
             wait();
         }
         let bytes = self.batch.bytes();
-        let done = self.writer.write(&mut self.batch).is_ok();
+        let done = self.writer.write(&mut self.batch);
         let mut state = self.progress.lock();
-        if done {
+        if done.is_ok() {
             state.below = self.batch.next_ticket();
             self.gate.leave(bytes, state.below);
         } else {

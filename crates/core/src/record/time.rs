@@ -1,8 +1,9 @@
 //! Times as records write them.
 
 use super::json;
-use crate::civil::Civil;
+use crate::civil::Iso;
 use crate::exchange::WallNanos;
+use std::io::Write;
 
 /// Appends seconds since the epoch, to the microsecond.
 pub(super) fn seconds(at: WallNanos, out: &mut Vec<u8>) {
@@ -16,24 +17,7 @@ pub(super) fn milliseconds_since(start: WallNanos, at: WallNanos, out: &mut Vec<
 
 /// Appends `YYYY-MM-DDTHH:MM:SS.mmmZ`: `Date.prototype.toISOString`.
 pub(super) fn iso(at: WallNanos, out: &mut Vec<u8>) {
-    let Civil { date: (year, month, day), time: (hour, minute, second, millisecond) } = Civil::of(at);
-    let parts = [
-        (year, 4, b'-'),
-        (month, 2, b'-'),
-        (day, 2, b'T'),
-        (hour, 2, b':'),
-        (minute, 2, b':'),
-        (second, 2, b'.'),
-        (millisecond, 3, b'Z'),
-    ];
-    for (number, width, end) in parts {
-        let mut weight = 10_u64.pow(width - 1);
-        while weight > 0 {
-            out.push(b'0' + (number / weight % 10) as u8);
-            weight /= 10;
-        }
-        out.push(end);
-    }
+    write!(out, "{}", Iso(at)).expect("a Vec takes everything");
 }
 
 #[cfg(test)]

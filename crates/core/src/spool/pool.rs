@@ -3,7 +3,7 @@
 
 use super::root;
 use super::segment::Segment;
-use crate::config::Config;
+use crate::config::{Config, WhenFull};
 use crate::disk::Disk;
 use crate::error::Result;
 use crate::stats::Counters;
@@ -49,7 +49,10 @@ impl Pool {
             disk: config.disk.clone(),
             segment_bytes,
             pooled_limit: segments(config.memory_pool_size),
-            total_limit: segments(config.max_spool_bytes),
+            total_limit: match config.when_full {
+                WhenFull::Spill => segments(config.max_spool_bytes),
+                WhenFull::DropNewest => segments(config.memory_pool_size),
+            },
             free: Mutex::new(Vec::new()),
             pooled: AtomicUsize::new(0),
             spilled: AtomicUsize::new(0),

@@ -35,6 +35,8 @@ pub struct Record {
     pub log_file: Option<PathBuf>,
     /// Where segments lie for which there was no room here.
     pub overflow: Option<PathBuf>,
+    /// See [`crate::config::Config::runtime_dir`].
+    pub runtime_dir: PathBuf,
     /// Whether records are to carry the mark of zero-latency mode.
     pub zero_latency: bool,
     /// See [`crate::config::Config::max_decoded_bytes`].
@@ -199,6 +201,7 @@ mod tests {
             log_base_name: None,
             log_file: None,
             overflow: None,
+            runtime_dir: "/run".into(),
             zero_latency: true,
             max_decoded_bytes: 1,
         }

@@ -62,6 +62,20 @@ impl Batch {
         self.lines.iter().filter(|line| !line.bytes.is_empty()).count() as u64
     }
 
+    /// Notes that an exchange which could not be made into a record has been kept.
+    pub fn kept_dead(&mut self, index: usize) {
+        self.lines[index].dead = None;
+    }
+
+    /// Forgets one line, of which others have taken care.
+    pub fn give_up(&mut self, index: usize) {
+        let line = &mut self.lines[index];
+        self.counters.buffered_bytes.add(-(line.bytes.len() as i64));
+        self.bytes -= line.bytes.len();
+        line.bytes.clear();
+        line.dead = None;
+    }
+
     /// Its bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -83,7 +97,7 @@ mod tests {
     use super::*;
 
     fn line(text: &str) -> Line {
-        Line { bytes: text.into(), place: None, holds: Vec::new() }
+        Line { bytes: text.into(), place: None, holds: Vec::new(), dead: None }
     }
 
     #[test]

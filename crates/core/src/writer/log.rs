@@ -52,6 +52,8 @@ pub struct Line {
     pub place: Option<(Hold, usize)>,
     /// What the line was made from: let go once it is in the log.
     pub holds: Vec<Hold>,
+    /// The exchange could not be made into a record as it should: the reason, and the exchange as JSON.
+    pub dead: Option<(String, String)>,
 }
 
 /// An open log.
@@ -155,6 +157,11 @@ impl Log {
         Ok(written)
     }
 
+    /// Appends bytes that have no intent.
+    pub fn append_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.disk.append(&self.file, &self.path, bytes)
+    }
+
     /// Waits until what was appended is on the medium.
     pub fn sync(&self) -> io::Result<()> {
         self.disk.sync(&self.file, &self.path)
@@ -211,7 +218,7 @@ mod tests {
     }
 
     fn line(text: &str) -> Line {
-        Line { bytes: text.into(), place: None, holds: Vec::new() }
+        Line { bytes: text.into(), place: None, holds: Vec::new(), dead: None }
     }
 
     #[test]
@@ -269,8 +276,11 @@ mod tests {
         };
         let at = segment.claim().append(header, b"head", || 0).unwrap();
         let place = Some((Hold::of_orphan(Arc::clone(&segment)), at));
-        log.append(&[line("first\n"), Line { bytes: b"second\n".to_vec(), place, holds: Vec::new() }])
-            .unwrap();
+        log.append(&[
+            line("first\n"),
+            Line { bytes: b"second\n".to_vec(), place, holds: Vec::new(), dead: None },
+        ])
+        .unwrap();
         let intent = segment.intent(at).unwrap().unwrap();
         assert!(intent.committed && log.has(&intent));
         assert_eq!((intent.offset, intent.length), (6, 7));
