@@ -321,7 +321,7 @@ describe('statistics', () => {
     chunkLatency: { count: 900, mean: 0.0004, min: 0.0001, p50: 0.00035, p95: 0.0006, p99: 0.0009, max: 0.01, withinTarget: 1 },
     queueSize: 2, isProcessing: true, tasksProcessed: 10, bufferedLines: 15, bufferUtilization: 0.15, memoryBytes: 47395635,
     spoolBytes: 4096, spoolSegments: 2, poolReused: 5, poolMapped: 6, flushes: 7, flushesPerSecond: 0.5, bytesWritten: 12345,
-    drops: 1, spills: 2, retries: 3, failed: 4, abandoned: 5, recovered: 6, damaged: 7, lastMeasurement: 1640995200000,
+    drops: 1, spills: 2, retries: 3, failed: 4, deadLetters: 8, abandoned: 5, recovered: 6, damaged: 7, lastMeasurement: 1640995200000,
   };
 
   test('are the addon\'s numbers under the names of claude-trace and of the seeds', () => {
@@ -342,7 +342,7 @@ describe('statistics', () => {
       },
       capture: {
         mode: 'zero-latency', reason: null, latency: numbers.latency, chunkLatency: numbers.chunkLatency,
-        drops: 1, spills: 2, retries: 3, failed: 4, abandoned: 5, recovered: 6, damaged: 7, hookFaults: existingHub()?.faults ?? 0,
+        drops: 1, spills: 2, retries: 3, failed: 4, deadLetters: 8, abandoned: 5, recovered: 6, damaged: 7, hookFaults: existingHub()?.faults ?? 0,
       },
     });
   });

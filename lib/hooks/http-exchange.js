@@ -9,6 +9,7 @@
 const { now } = require('../clock.js');
 const { KIND } = require('../kinds.js');
 const { errorText } = require('../wire-head.js');
+const { encode } = require('./http-text.js');
 
 /** @typedef {import('./types').Hub} Hub */
 /** @typedef {import('./types').Recorder} Recorder */
@@ -31,7 +32,7 @@ class Exchange {
 
   /** Its head was told. */
   answered = false;
-  /** Pieces of the request's body so far, see `sentPieces` in http.js. */
+  /** How often it was given data to send, see `sentPieces` in http.js. */
   pieces = 0;
   /** Why the program gave it up, until that takes effect. @type {unknown} */
   reason = undefined;
@@ -59,11 +60,24 @@ class Exchange {
   }
 
   /**
-   * @param {Uint8Array} bytes
+   * What was given to a stream to send; anything but data is passed over.
+   * @param {unknown} data
+   * @param {unknown} encoding of a string
    * @param {number} t0
    */
-  requestBody(bytes, t0) {
-    if (!this.#over && !this.#requestEnded) this.#chunk(KIND.REQUEST_BODY, bytes, t0);
+  requestBody(data, encoding, t0) {
+    if (this.#over || this.#requestEnded) return;
+    if (typeof data === 'string' && data !== '') {
+      this.pieces++;
+      let t = t0;
+      encode(data, encoding, (bytes) => {
+        this.#chunk(KIND.REQUEST_BODY, bytes, t);
+        t = now();
+      });
+    } else if (ArrayBuffer.isView(data) && data.byteLength > 0) {
+      this.pieces++;
+      this.#chunk(KIND.REQUEST_BODY, /** @type {Uint8Array} */ (data), t0);
+    }
   }
 
   /** @param {number} t0 */
@@ -169,18 +183,4 @@ function beginExchange(hub, hook, source, { origin, path, method }, head, t0) {
   return id === 0 ? null : new Exchange(hub, hook, recorder, id);
 }
 
-/**
- * What a stream was given to send, as the bytes that it sends.
- * @param {unknown} chunk
- * @param {unknown} encoding of a string
- * @returns {Uint8Array | null} null: none
- */
-function bytesOf(chunk, encoding) {
-  if (typeof chunk === 'string') {
-    if (chunk === '') return null;
-    return Buffer.from(chunk, Buffer.isEncoding(/** @type {string} */ (encoding)) ? /** @type {BufferEncoding} */ (encoding) : 'utf8');
-  }
-  return ArrayBuffer.isView(chunk) && chunk.byteLength > 0 ? /** @type {Uint8Array} */ (chunk) : null;
-}
-
-module.exports = { CANCELLED, beginExchange, bytesOf };
+module.exports = { CANCELLED, beginExchange };

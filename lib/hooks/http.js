@@ -24,7 +24,7 @@ const diagnostics = require('node:diagnostics_channel');
 const { now } = require('../clock.js');
 const { SOURCE } = require('../kinds.js');
 const { pairLines, responseHead } = require('../wire-head.js');
-const { CANCELLED, beginExchange, bytesOf } = require('./http-exchange.js');
+const { CANCELLED, beginExchange } = require('./http-exchange.js');
 const { PUBLISHES_CREATION, isLoaded, onFirst, tap } = require('./http-taps.js');
 const { targetOf } = require('./http-target.js');
 
@@ -87,11 +87,7 @@ function onSent(request, pieces, chunk, encoding) {
       t0 = now();
     }
     // A piece that came on the way: `end` of a wrapper below us called `write`, which has recorded what it got.
-    if (exchange == null || exchange.pieces !== pieces) return;
-    const bytes = bytesOf(chunk, encoding);
-    if (bytes === null) return;
-    exchange.pieces++;
-    exchange.requestBody(bytes, t0);
+    if (exchange?.pieces === pieces) exchange.requestBody(chunk, encoding, t0);
   } catch (error) {
     hub?.fault(HOOK, error);
   }

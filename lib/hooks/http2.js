@@ -24,7 +24,7 @@ const diagnostics = require('node:diagnostics_channel');
 const { now } = require('../clock.js');
 const { SOURCE } = require('../kinds.js');
 const { objectLines, pairLines, requestHead, responseHead } = require('../wire-head.js');
-const { CANCELLED, beginExchange, bytesOf } = require('./http-exchange.js');
+const { CANCELLED, beginExchange } = require('./http-exchange.js');
 const { PUBLISHES_CREATION, onFirst, tap } = require('./http-taps.js');
 const { isUndiciSession } = require('./undici-session.js');
 
@@ -96,8 +96,7 @@ function onWrite(stream, chunk, encoding) {
   if (recording == null || stream.destroyed) return;
   const t0 = now();
   try {
-    const bytes = bytesOf(chunk, encoding);
-    if (bytes !== null) recording.exchange.requestBody(bytes, t0);
+    recording.exchange.requestBody(chunk, encoding, t0);
   } catch (error) {
     hub?.fault(HOOK, error);
   }

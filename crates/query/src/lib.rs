@@ -23,6 +23,7 @@ mod trace;
 mod verify;
 
 pub use error::{Error, Result};
+pub use files::has_writer;
 pub use pieces::{DEFAULT_MAX_LINE_BYTES, Limits};
 pub use problem::{Kind, Problem};
 pub use record::{Outcome, Record};

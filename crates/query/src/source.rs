@@ -147,7 +147,8 @@ mod tests {
 
     #[test]
     fn packed_text_that_ends_early_is_read_as_far_as_it_goes() {
-        let long: Vec<u8> = (0..200_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        let long: Vec<u8> =
+            (0..200_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
         for packed in [gzip(&long), zstd::encode_all(&*long, 1).unwrap()] {
             let (source, text) = read(packed[..packed.len() - 5].to_vec());
             assert_eq!(source.broken(), Some("it ends early"));
