@@ -11,15 +11,15 @@ use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::notice::{Level, Notices};
 use crate::record::RecordOptions;
-use crate::spool::layout::{EntryHeader, FLAG_INTENT, Intent, SEGMENT_HEADER_LEN, payload_crc};
+use crate::spool::layout::{EntryHeader, FLAG_INTENT, Intent, IntentState, SEGMENT_HEADER_LEN, payload_crc};
 use crate::spool::pool::Hold;
 use crate::spool::root;
 use crate::spool::segment::Segment;
 use crate::spool::session::{self, Record, Session};
 use crate::stats::Counters;
 use crate::writer::dead::{Content, DeadLetters};
-use crate::writer::log::{Log, Target};
-use std::collections::{HashMap, HashSet};
+use crate::writer::log::{Log, Reader, Target};
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -123,41 +123,32 @@ fn give_up_or_keep(session: &Session, error: &Error, notices: &Notices) {
 }
 
 /// Writes what a session has and its log has not.
+///
+/// Killed at any point, it can be begun again: first the log tells of every intent that the dead process has left whether it
+/// came true, and that is noted; from then on the spool has no intents but our own, which say the same of us.
 pub fn recover(session: &Session) -> Result<Report> {
-    let disk = session.disk();
     let mut report = Report::default();
-    let Some(record) = session.record() else {
+    let Some(mut record) = session.record() else {
         return Err(Error::Damaged {
             path: session.folder().to_owned(),
             why: "its record cannot be read".into(),
         });
     };
+    let disk = session.disk();
     let segments = open_segments(disk, session, &record)?;
-    let mut entries = read_entries(&segments, &mut report);
-    let intents = collect_intents(&segments);
-    let undecided: HashMap<_, _> =
-        intents.iter().filter(|(_, i)| !i.committed).map(|(k, i)| (*k, *i)).collect();
-    let mut done: HashSet<_> = intents.iter().filter(|(_, i)| i.committed).map(|(k, _)| *k).collect();
-
-    let mut log = None;
-    if !undecided.is_empty() {
-        let opened = open_log(disk, &record)?;
-        let (there, missing): (Vec<_>, Vec<_>) =
-            undecided.into_iter().partition(|(_, intent)| opened.has(intent));
-        done.extend(there.into_iter().map(|(key, _)| key));
-        let missing: Vec<Intent> = missing.into_iter().map(|(_, intent)| intent).collect();
-        let log = log.insert(opened);
-        log.cut_torn_tail(&missing).map_err(Error::io("repair", log.path()))?;
-    }
+    let heads = collect_heads(&segments);
+    let done = decide(disk, &record, &heads)?;
     report.already_there = done.len() as u64;
+    let mut entries = read_entries(&segments, &mut report);
     entries.retain(|e| !done.contains(&(e.header.chain, e.header.exchange)));
 
     let recipe = recipe(session, &record);
     let counters = Counters::default();
+    let mut log = None;
     for finished in replay(&entries) {
         let log = match &mut log {
             Some(log) => log,
-            None => log.insert(open_log(disk, &record)?),
+            None => log.insert(open_log(disk, session, &mut record)?),
         };
         let line = recipe.make(finished, &counters);
         if let Some((reason, exchange)) = &line.dead {
@@ -170,6 +161,53 @@ pub fn recover(session: &Session) -> Result<Report> {
     report.damaged += counters.failed.get();
     report.log_file = log.map(|log| log.path().to_owned());
     Ok(report)
+}
+
+type Key = (u32, u64);
+
+/// A head with the place for an intent, of which copies may stand in several segments.
+struct Head {
+    key: Key,
+    hold: Hold,
+    at: usize,
+    intent: Option<Intent>,
+}
+
+/// Finds out which exchanges need nothing more, and leaves no intent undecided.
+fn decide(disk: &Disk, record: &Record, heads: &[Head]) -> Result<HashSet<Key>> {
+    let is = |head: &&Head, state| head.intent.is_some_and(|intent| intent.state == state);
+    let mut done: HashSet<Key> = heads.iter().filter(|h| is(h, IntentState::Done)).map(|h| h.key).collect();
+    // Copied forward, and the copy is gone: it was written.
+    let speaking: HashSet<Key> = heads.iter().filter(|h| !is(h, IntentState::Moved)).map(|h| h.key).collect();
+    done.extend(heads.iter().map(|h| h.key).filter(|key| !speaking.contains(key)));
+
+    let undecided: Vec<&Head> = heads.iter().filter(|h| is(h, IntentState::Intended)).collect();
+    if undecided.is_empty() {
+        return Ok(done);
+    }
+    // The log's path was noted before its first line: without one, no line was ever written.
+    let path = record.log_file.as_deref();
+    let log = path.map(|path| Reader::open(disk, path)).transpose()?.flatten();
+    let intent_of = |head: &&Head| head.intent.expect("it is intended");
+    let (there, missing): (Vec<&Head>, Vec<&Head>) =
+        undecided.into_iter().partition(|head| log.as_ref().is_some_and(|log| log.has(&intent_of(head))));
+    if let (Some(log), Some(path)) = (&log, path) {
+        let missing: Vec<Intent> = missing.iter().map(intent_of).collect();
+        log.cut_half_line(disk, path, &missing)?;
+    }
+    done.extend(there.iter().map(|head| head.key));
+    for head in there {
+        set(head, |segment| segment.set_intent_state(head.at, IntentState::Done))?;
+    }
+    for head in missing {
+        set(head, |segment| segment.clear_intent(head.at))?;
+    }
+    Ok(done)
+}
+
+fn set(head: &Head, change: impl FnOnce(&Segment) -> std::io::Result<()>) -> Result<()> {
+    let segment = head.hold.segment();
+    change(segment).map_err(Error::io("write", segment.name()))
 }
 
 struct Entry {
@@ -231,27 +269,20 @@ fn is_whole(hold: &Hold, at: usize, header: &EntryHeader, crc: u32) -> bool {
             .is_ok_and(|bytes| payload_crc(&bytes) == crc)
 }
 
-fn collect_intents(segments: &[Hold]) -> HashMap<(u32, u64), Intent> {
-    let mut intents = HashMap::new();
-    // All copies of an entry that stands twice are looked at: the intent may be in either.
-    let places = segments.iter().flat_map(|hold| {
+fn collect_heads(segments: &[Hold]) -> Vec<Head> {
+    let mut heads = Vec::new();
+    for hold in segments {
         let mut at = SEGMENT_HEADER_LEN;
-        std::iter::from_fn(move || {
-            let (header, _) = hold.segment().entry(at).ok()??;
-            let place = (hold, at, header);
-            at += header.entry_len();
-            Some(place)
-        })
-    });
-    for (hold, at, header) in places.filter(|(_, _, header)| header.flags & FLAG_INTENT != 0) {
-        if let Ok(Some(intent)) = hold.segment().intent(at) {
-            let known = intents.entry((header.chain, header.exchange)).or_insert(intent);
-            if intent.committed {
-                *known = intent;
+        while let Ok(Some((header, _))) = hold.segment().entry(at) {
+            if header.flags & FLAG_INTENT != 0 {
+                let key = (header.chain, header.exchange);
+                let intent = hold.segment().intent(at).ok().flatten();
+                heads.push(Head { key, hold: hold.clone(), at, intent });
             }
+            at += header.entry_len();
         }
     }
-    intents
+    heads
 }
 
 fn replay(entries: &[Entry]) -> Vec<Finished> {
@@ -278,30 +309,20 @@ fn recipe(session: &Session, record: &Record) -> Recipe {
     }
 }
 
-fn open_log(disk: &Disk, record: &Record) -> Result<Log> {
-    // By the file's own name once it was opened: a default name must be continued here, and never is otherwise.
-    let stem =
-        record.log_file.as_ref().and_then(|file| file.file_stem()).map(|s| s.to_string_lossy().into_owned());
-    Log::open(
+/// The log of the dead process if nobody has it now, else a new one, which is noted before it gets its first line.
+fn open_log(disk: &Disk, session: &Session, record: &mut Record) -> Result<Log> {
+    if let Some(log) = record.log_file.as_deref().and_then(|path| Log::reopen(disk, path)) {
+        return Ok(log);
+    }
+    let log = Log::open(
         disk,
         &Target {
             directory: record.log_directory.clone(),
-            base_name: stem.or_else(|| record.log_base_name.clone()),
+            base_name: record.log_base_name.clone(),
             started_at: record.started_at,
         },
-    )
-}
-
-/// Recovers what dead processes of this user have left, in all roots that `config` knows of, and tells of each session as it
-/// is done with it. For whoever asks: it gives none up, whatever its age, and waits for each.
-pub fn recover_all(config: &Config, mut tell: impl FnMut(&Session, Result<Report>)) {
-    for root in root::known(config) {
-        for session in session::orphans(&config.disk, &root) {
-            let report = recover(&session);
-            if report.is_ok() {
-                session.remove(session.record().and_then(|r| r.overflow).as_deref());
-            }
-            tell(&session, report);
-        }
-    }
+    )?;
+    record.log_file = Some(log.path().to_owned());
+    session.update(record)?;
+    Ok(log)
 }

@@ -304,7 +304,8 @@ fn dies() {
 }
 
 fn next_start(dir: &Path) -> u64 {
-    let mut recorder = recorder(config(dir));
+    let aloud = Notices::new(Level::Warn, |_, words| panic!("{words}"));
+    let mut recorder = Recorder::new(&Pipeline::new(config(dir), aloud).unwrap()).unwrap();
     assert!(recorder.drain(soon()));
     let recovered = recorder.stats().recovered;
     assert!(recorder.close("done", soon()));
@@ -358,7 +359,7 @@ fn a_line_that_was_torn_by_the_death_is_written_once_and_whole() {
 /// Turns "committed" back into "intended" in every intent of a spool.
 fn uncommit_all(spool: &Path) {
     use claude_trace_core::spool::layout::{
-        EntryHeader, FLAG_INTENT, HEADER_LEN, INTENT_LEN, Intent, SEGMENT_HEADER_LEN,
+        EntryHeader, FLAG_INTENT, HEADER_LEN, INTENT_LEN, Intent, IntentState, SEGMENT_HEADER_LEN,
     };
     let session = std::fs::read_dir(spool).unwrap().next().unwrap().unwrap().path();
     for file in std::fs::read_dir(session).unwrap().map(|f| f.unwrap().path()) {
@@ -371,7 +372,7 @@ fn uncommit_all(spool: &Path) {
             if header.flags & FLAG_INTENT != 0 {
                 let place = at + HEADER_LEN..at + HEADER_LEN + INTENT_LEN;
                 if let Some(intent) = Intent::decode(bytes[place.clone()].first_chunk().unwrap()) {
-                    bytes[place].copy_from_slice(&Intent { committed: false, ..intent }.encode());
+                    bytes[place].copy_from_slice(&Intent { state: IntentState::Intended, ..intent }.encode());
                 }
             }
             at += header.entry_len();

@@ -6,7 +6,7 @@
 use super::recipe::Context;
 use crate::error::{Error, Result};
 use crate::exchange::{Chunk, End, Exchange, Kind, Response, Source, WallNanos};
-use crate::spool::layout::{EntryHeader, FLAG_CONTINUES, FLAG_GAP, FLAG_INTENT};
+use crate::spool::layout::{EntryHeader, FLAG_CONTINUES, FLAG_GAP, FLAG_INTENT, Intent, IntentState};
 use crate::spool::pool::Hold;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -42,7 +42,7 @@ pub struct Open {
     source: Source,
     request_head: Vec<Span>,
     request_body: Vec<Span>,
-    request_sent_at: Option<WallNanos>,
+    request_end: Option<Span>,
     response_head: Vec<Span>,
     response_body: Vec<Span>,
     /// Trailers or error text.
@@ -81,7 +81,7 @@ pub enum Applied {
     /// It ended one.
     Finished(Box<Finished>),
     /// It ended one that is not to be recorded.
-    Abandoned,
+    Abandoned(Box<Open>),
 }
 
 /// The open exchanges of all chains.
@@ -114,7 +114,7 @@ impl Table {
         let ending = match kind {
             Kind::ResponseEnd => Ending::Complete,
             Kind::Error => Ending::Error,
-            _ => return Applied::Abandoned,
+            _ => return Applied::Abandoned(Box::new(open)),
         };
         Applied::Finished(Box::new(Finished { open, ending }))
     }
@@ -142,7 +142,7 @@ impl Open {
             source,
             request_head: Vec::with_capacity(1),
             request_body: Vec::new(),
-            request_sent_at: None,
+            request_end: None,
             response_head: Vec::new(),
             response_body: Vec::new(),
             last: Vec::new(),
@@ -169,7 +169,7 @@ impl Open {
         match kind {
             Kind::RequestHead => self.request_head.push(span),
             Kind::RequestBody => self.request_body.push(span),
-            Kind::RequestEnd => self.request_sent_at = Some(header.at),
+            Kind::RequestEnd => self.request_end = Some(span),
             // A second head would be that of a 1xx that slipped through: the last one counts.
             Kind::ResponseHead => {
                 if self.response_head.last().is_some_and(|last| !last.continues) {
@@ -183,12 +183,7 @@ impl Open {
     }
 
     fn hold_index(&mut self, hold: &Hold) -> u32 {
-        // Entries come in order, so it is the last one but for the rare moment when a segment ends.
-        let found = self.holds.iter().rposition(|held| held.is_same(hold));
-        found.unwrap_or_else(|| {
-            self.holds.push(hold.clone());
-            self.holds.len() - 1
-        }) as u32
+        index_of(&mut self.holds, hold)
     }
 
     /// When it began.
@@ -202,6 +197,39 @@ impl Open {
         Some((&self.holds[head.hold as usize], head.entry as usize))
     }
 
+    /// Notes in the spool that nothing is left to be done for this exchange.
+    pub fn mark_done(&self) {
+        if let Some((hold, at)) = self.intent_place() {
+            // If this fails, a recovery makes a record of what should have none: no bytes are lost.
+            let _ = hold.segment().set_intent(at, &Intent::without_line(IntentState::Done));
+        }
+    }
+
+    /// Lets go of a segment: `copy` is given each entry that lies there and says where it lies now. `false` if it could not
+    /// say so for one of them: those before it have moved, and the claim stays.
+    pub fn relocate(&mut self, from: &Hold, mut copy: impl FnMut(usize) -> Option<(Hold, usize)>) -> bool {
+        let old = std::mem::take(&mut self.holds);
+        let mut holds: Vec<Hold> = Vec::with_capacity(old.len());
+        let mut all = true;
+        for (_, span) in self.spans_mut() {
+            let mut hold = old[span.hold as usize].clone();
+            if all && hold.is_same(from) {
+                match copy(span.entry as usize) {
+                    Some((to, at)) => {
+                        span.start = at as u32 + (span.start - span.entry);
+                        span.end = at as u32 + (span.end - span.entry);
+                        span.entry = at as u32;
+                        hold = to;
+                    }
+                    None => all = false,
+                }
+            }
+            span.hold = index_of(&mut holds, &hold);
+        }
+        self.holds = holds;
+        all
+    }
+
     /// Every span, and what can be done to it.
     pub fn spans_mut(&mut self) -> impl Iterator<Item = (Kind, &mut Span)> {
         let named = |kind| move |span| (kind, span);
@@ -209,10 +237,20 @@ impl Open {
             .iter_mut()
             .map(named(Kind::RequestHead))
             .chain(self.request_body.iter_mut().map(named(Kind::RequestBody)))
+            .chain(self.request_end.iter_mut().map(named(Kind::RequestEnd)))
             .chain(self.response_head.iter_mut().map(named(Kind::ResponseHead)))
             .chain(self.response_body.iter_mut().map(named(Kind::ResponseBody)))
             .chain(self.last.iter_mut().map(named(Kind::ResponseEnd)))
     }
+}
+
+fn index_of(holds: &mut Vec<Hold>, hold: &Hold) -> u32 {
+    // Entries come in order, so it is the last one but for the rare moment when a segment ends.
+    let found = holds.iter().rposition(|held| held.is_same(hold));
+    found.unwrap_or_else(|| {
+        holds.push(hold.clone());
+        holds.len() - 1
+    }) as u32
 }
 
 impl Finished {
@@ -238,7 +276,7 @@ impl Finished {
             started_at: open.started_at(),
             request_head: &request_head,
             request_chunks: borrow(&request_chunks),
-            request_sent_at: open.request_sent_at,
+            request_sent_at: open.request_end.map(|span| span.at),
             response: open.response_head.first().map(|head| Response {
                 at: head.at,
                 head: &response_head,

@@ -3,7 +3,9 @@
 use crate::assembly::{Applied, Finished, Open, Table};
 use crate::exchange::Kind;
 use crate::spool::chain::Chain;
-use crate::spool::layout::{EntryHeader, FLAG_CONTINUES, SEGMENT_HEADER_LEN, payload_crc};
+use crate::spool::layout::{
+    EntryHeader, FLAG_CONTINUES, Intent, IntentState, SEGMENT_HEADER_LEN, payload_crc,
+};
 use crate::spool::pool::{Hold, Pool};
 use crate::spool::segment::SegmentWriter;
 use crate::stats::{Counters, Latencies};
@@ -142,7 +144,9 @@ impl Assembler {
         match self.table.apply(hold, at, header) {
             Applied::Nothing => {}
             Applied::Opened => self.counters.open.add(1),
-            Applied::Abandoned => {
+            Applied::Abandoned(open) => {
+                // Before its claims go: a head without its end would come back as a pair.
+                open.mark_done();
                 self.counters.open.add(-1);
                 self.counters.abandoned.add(1);
             }
@@ -189,40 +193,19 @@ impl Assembler {
 
     fn carry_all(&mut self, from: &Hold) -> bool {
         let Self { table, pool, carry, carry_hold, counters, .. } = self;
-        for open in table.iter_mut() {
-            let Some(index) = open.holds.iter().position(|h| h.is_same(from)) else { continue };
-            let mut target = None;
-            let mut holds = std::mem::take(&mut open.holds);
-            let mut moved = true;
-            for (_, span) in open.spans_mut().filter(|(_, span)| span.hold as usize == index) {
-                let Some((hold, at, length)) = carry_one(pool, carry, carry_hold, from, span.entry as usize)
-                else {
-                    moved = false;
-                    break;
-                };
-                if !target.is_some_and(|t: u32| holds[t as usize].is_same(&hold)) {
-                    holds.push(hold);
-                    target = Some(holds.len() as u32 - 1);
-                }
-                let header_len = span.start - span.entry;
-                let payload_len = span.end - span.start;
-                span.hold = target.expect("set above");
-                span.entry = at as u32;
-                span.start = at as u32 + header_len;
-                span.end = span.start + payload_len;
+        table.iter_mut().filter(|open| open.holds.iter().any(|hold| hold.is_same(from))).all(|open| {
+            let old_head = open.intent_place().filter(|(hold, _)| hold.is_same(from)).map(|(_, at)| at);
+            let moved = open.relocate(from, |entry| {
+                let (hold, at, length) = carry_one(pool, carry, carry_hold, from, entry)?;
                 counters.copied_forward.add(length as u64);
+                Some((hold, at))
+            });
+            if let Some(head) = old_head.filter(|_| moved) {
+                // The segment may live on for the sake of others, and must not speak for this exchange any more.
+                let _ = from.segment().set_intent(head, &Intent::without_line(IntentState::Moved));
             }
-            if moved {
-                // The place stays so that indexes hold; the claim on the old segment goes.
-                let stand_in = holds.last().expect("at least one span was moved here").clone();
-                holds[index] = stand_in;
-            }
-            open.holds = holds;
-            if !moved {
-                return false;
-            }
-        }
-        true
+            moved
+        })
     }
 }
 

@@ -30,7 +30,7 @@ use crate::spool::root;
 use crate::spool::session::{Record, Session, VERSION};
 use crate::stats::{Counters, Latencies};
 use crate::writer::log::Target;
-use crate::writer::{LogPath, Writer};
+use crate::writer::{BeforeOpen, LogPath, Writer};
 use assembler::Assembler;
 use inline::Inline;
 use std::path::PathBuf;
@@ -140,14 +140,16 @@ impl Pipeline {
         let pool = Arc::new(Pool::new(&self.config, folder, overflow, Arc::clone(&self.counters)));
         let waker = Arc::new(Waker::default());
         let threaded = self.config.zero_latency && fallback.is_none();
-        let started = threaded.then(|| Threads::start(self.parts(&pool, &session), Arc::clone(&waker)));
+        let started =
+            threaded.then(|| Threads::start(self.parts(&pool, &session, RECOVERY_WAIT), Arc::clone(&waker)));
         let work = match started {
             Some(Ok(threads)) => Work::Threads(Mutex::new(threads)),
             failed => {
                 if let Some(Err(error)) = failed {
                     fallback = Some(error.to_string());
                 }
-                let Parts { assembler, recipe, writer, counters, .. } = self.parts(&pool, &session);
+                let Parts { assembler, recipe, writer, counters, .. } =
+                    self.parts(&pool, &session, self.inline_patience());
                 Work::Inline(Box::new(Mutex::new(Inline::new(assembler, recipe, writer, counters))))
             }
         };
@@ -157,7 +159,7 @@ impl Pipeline {
         Engine { pool, waker, session, work, fallback }
     }
 
-    fn parts(&self, pool: &Arc<Pool>, session: &Option<(Arc<Session>, Record)>) -> Parts {
+    fn parts(&self, pool: &Arc<Pool>, session: &Option<(Arc<Session>, Record)>, patience: Duration) -> Parts {
         let context = Context {
             session: session
                 .as_ref()
@@ -182,6 +184,9 @@ impl Pipeline {
                 &self.config,
                 self.target.clone(),
                 session.clone(),
+                BeforeOpen(Box::new(move || {
+                    recovery.wait(Instant::now() + patience);
+                })),
                 Arc::clone(&self.log_path),
                 Arc::clone(&self.counters),
                 self.notices.clone(),
@@ -190,11 +195,13 @@ impl Pipeline {
             batch_size: self.config.write_buffer_size,
             flush_after: Duration::from_millis(self.config.write_buffer_flush_ms),
             record_bytes: self.config.memory_pool_size as usize,
-            before_first_write: Box::new(move || {
-                recovery.wait(Instant::now() + RECOVERY_WAIT);
-            }),
             counters: Arc::clone(&self.counters),
         }
+    }
+
+    /// Standard mode would wait on the JS thread: only for a name that was asked for, which a recovery may be continuing.
+    fn inline_patience(&self) -> Duration {
+        if self.config.log_base_name.is_some() { Duration::from_secs(1) } else { Duration::ZERO }
     }
 
     fn create_session(&self) -> Result<(Arc<Session>, Record)> {

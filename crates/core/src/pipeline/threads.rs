@@ -99,8 +99,6 @@ pub struct Parts {
     pub flush_after: Duration,
     /// Bytes of records under way.
     pub record_bytes: usize,
-    /// To be waited for before the log is opened: a recovery may be completing it.
-    pub before_first_write: Box<dyn FnOnce() + Send>,
     /// What is counted.
     pub counters: Arc<Counters>,
 }
@@ -125,7 +123,6 @@ impl Threads {
             gate: Arc::clone(&gate),
             progress: Arc::clone(&progress),
             flush_after,
-            before_first_write: Some(parts.before_first_write),
         };
         handles.push(spawn("ct-writer".into(), move || stage.run())?);
         for number in 0..workers {
@@ -274,7 +271,6 @@ struct WriterStage {
     gate: Arc<Gate>,
     progress: Arc<Progress>,
     flush_after: Duration,
-    before_first_write: Option<Box<dyn FnOnce() + Send>>,
 }
 
 impl WriterStage {
@@ -321,9 +317,6 @@ impl WriterStage {
     }
 
     fn flush(&mut self) -> Result<(), Duration> {
-        if let Some(wait) = self.before_first_write.take() {
-            wait();
-        }
         let bytes = self.batch.bytes();
         let done = self.writer.write(&mut self.batch);
         let mut state = self.progress.lock();

@@ -160,6 +160,8 @@ pub fn payload_crc(payload: &[u8]) -> u32 {
 
 /// Where in its log an exchange's line is about to stand. Written before the line is, so that whoever finds the spool
 /// after a crash can look there and write nothing twice.
+///
+/// The state is one byte outside of the checksum, so that it can be changed by a store that no crash can split.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Intent {
     /// Offset of the line in the log.
@@ -168,35 +170,55 @@ pub struct Intent {
     pub length: u64,
     /// Its checksum.
     pub line_crc: u32,
-    /// Whether it is known to stand there.
-    pub committed: bool,
+    /// What is known of it.
+    pub state: IntentState,
 }
 
+/// What is known of an exchange whose head has an [`Intent`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum IntentState {
+    /// The line is about to be appended: the log tells whether it was.
+    Intended = 1,
+    /// Nothing is left to be done for this exchange: its line stands in the log, or there is to be none.
+    Done = 2,
+    /// This copy of the head was copied forward: the other one tells.
+    Moved = 3,
+}
+
+/// Where in an intent its state stands.
+pub const INTENT_STATE_AT: usize = 20;
+
 impl Intent {
+    /// An intent without a line.
+    pub fn without_line(state: IntentState) -> Self {
+        Self { offset: 0, length: 0, line_crc: 0, state }
+    }
+
     /// The intent's bytes.
     pub fn encode(&self) -> [u8; INTENT_LEN] {
         let mut out = [0; INTENT_LEN];
         out[..8].copy_from_slice(&self.offset.to_le_bytes());
         out[8..16].copy_from_slice(&self.length.to_le_bytes());
         out[16..20].copy_from_slice(&self.line_crc.to_le_bytes());
-        out[20] = 1 + u8::from(self.committed);
-        let crc = crc32fast::hash(&out[..21]);
+        out[INTENT_STATE_AT] = self.state as u8;
+        let crc = crc32fast::hash(&out[..INTENT_STATE_AT]);
         out[24..28].copy_from_slice(&crc.to_le_bytes());
         out
     }
 
     /// Reads an intent; `None` if there is none, or only half of one (then the append it announces never began).
     pub fn decode(bytes: &[u8; INTENT_LEN]) -> Option<Self> {
-        let state = bytes[20];
-        if !(1..=2).contains(&state) || u32_at(bytes, 24) != crc32fast::hash(&bytes[..21]) {
+        let state = match bytes[INTENT_STATE_AT] {
+            1 => IntentState::Intended,
+            2 => IntentState::Done,
+            3 => IntentState::Moved,
+            _ => return None,
+        };
+        if u32_at(bytes, 24) != crc32fast::hash(&bytes[..INTENT_STATE_AT]) {
             return None;
         }
-        Some(Self {
-            offset: u64_at(bytes, 0),
-            length: u64_at(bytes, 8),
-            line_crc: u32_at(bytes, 16),
-            committed: state == 2,
-        })
+        Some(Self { offset: u64_at(bytes, 0), length: u64_at(bytes, 8), line_crc: u32_at(bytes, 16), state })
     }
 }
 
@@ -231,8 +253,9 @@ mod tests {
         }
 
         #[test]
-        fn intents_survive_the_round_trip(offset: u64, length: u64, line_crc: u32, committed: bool) {
-            let intent = Intent { offset, length, line_crc, committed };
+        fn intents_survive_the_round_trip(offset: u64, length: u64, line_crc: u32, state in 1u8..=3) {
+            let state = [IntentState::Intended, IntentState::Done, IntentState::Moved][usize::from(state) - 1];
+            let intent = Intent { offset, length, line_crc, state };
             prop_assert_eq!(Intent::decode(&intent.encode()), Some(intent));
         }
     }

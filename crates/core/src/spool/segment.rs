@@ -11,8 +11,8 @@
 //!   only one, so no slice into it is alive.
 
 use super::layout::{
-    EntryHeader, FLAG_CONTINUES, HEADER_LEN, INTENT_LEN, Intent, SEGMENT_HEADER_LEN, SegmentHeader,
-    entry_len, intent_len,
+    EntryHeader, FLAG_CONTINUES, HEADER_LEN, INTENT_LEN, INTENT_STATE_AT, Intent, IntentState,
+    SEGMENT_HEADER_LEN, SegmentHeader, entry_len, intent_len,
 };
 use crate::disk::Disk;
 use crate::error::{Error, Result};
@@ -270,6 +270,16 @@ impl Segment {
         self.store(at + HEADER_LEN, &intent.encode())
     }
 
+    /// Changes what is known of the exchange whose head is the entry at `at`, which has an intent.
+    pub fn set_intent_state(&self, at: usize, state: IntentState) -> std::io::Result<()> {
+        self.store(at + HEADER_LEN + INTENT_STATE_AT, &[state as u8])
+    }
+
+    /// Takes back the intent of the entry at `at`, which has FLAG_INTENT.
+    pub fn clear_intent(&self, at: usize) -> std::io::Result<()> {
+        self.store(at + HEADER_LEN + INTENT_STATE_AT, &[0])
+    }
+
     fn load<const N: usize>(&self, at: usize) -> std::io::Result<[u8; N]> {
         assert!(at + N <= self.size);
         let mut bytes = [0; N];
@@ -433,10 +443,14 @@ mod tests {
             let mut writer = segment.claim();
             let at = writer.append(header(1, FLAG_INTENT), b"head", || 0).unwrap();
             assert_eq!(segment.intent(at).unwrap(), None);
-            let intent = Intent { offset: 1, length: 2, line_crc: 3, committed: false };
+            let intent = Intent { offset: 1, length: 2, line_crc: 3, state: IntentState::Intended };
             segment.set_intent(at, &intent).unwrap();
             segment.set_payload_crc(at, 99).unwrap();
             assert_eq!(segment.intent(at).unwrap(), Some(intent));
+            segment.set_intent_state(at, IntentState::Done).unwrap();
+            assert_eq!(segment.intent(at).unwrap(), Some(Intent { state: IntentState::Done, ..intent }));
+            segment.clear_intent(at).unwrap();
+            assert_eq!(segment.intent(at).unwrap(), None);
             assert_eq!(segment.entry(at).unwrap().unwrap().1, 99);
         }
     }

@@ -59,6 +59,14 @@ pub struct Session {
 impl Session {
     /// Makes a session in a root that [`root::prepare`] has passed.
     pub fn create(disk: &Disk, root: &Path, record: &Record) -> Result<Self> {
+        // Somebody who cleans up may take a folder away in the moment before it is locked: then another name is tried.
+        Self::try_create(disk, root, record).or_else(|_| {
+            root::prepare(disk, root)?;
+            Self::try_create(disk, root, record)
+        })
+    }
+
+    fn try_create(disk: &Disk, root: &Path, record: &Record) -> Result<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let id = format!("{:x}-{}-{count}", record.started_at, record.pid);
@@ -111,22 +119,26 @@ impl Session {
 
     /// Removes the session with all that is in it. The lock is held until `self` is dropped.
     pub fn remove(&self, overflow: Option<&Path>) {
-        // The record goes last: until then whoever comes can still tell whose the segments are.
+        // What is farthest from the record goes first: until the record goes, whoever comes can still tell whose the rest is.
         for folder in overflow.into_iter().chain([self.folder.as_path()]) {
             for file in std::fs::read_dir(folder).into_iter().flatten().flatten() {
                 if file.file_name() != RECORD {
                     let _ = std::fs::remove_file(file.path());
                 }
             }
-        }
-        let _ = std::fs::remove_file(self.folder.join(RECORD));
-        for folder in overflow.into_iter().chain([self.folder.as_path()]) {
-            let _ = std::fs::remove_dir(folder);
-            // A root in a log folder should not outlive the last session there. This fails while there is another.
-            if let Some(root) = folder.parent().filter(|root| root::is_in_log_folder(root)) {
-                let _ = std::fs::remove_dir(root);
+            if folder == self.folder {
+                let _ = std::fs::remove_file(folder.join(RECORD));
             }
+            remove_folder(folder);
         }
+    }
+}
+
+/// Removes an empty folder, and a root in a log folder that is empty then: it should not outlive its last session.
+fn remove_folder(folder: &Path) {
+    let _ = std::fs::remove_dir(folder);
+    if let Some(root) = folder.parent().filter(|root| root::is_in_log_folder(root)) {
+        let _ = std::fs::remove_dir(root);
     }
 }
 
@@ -143,15 +155,16 @@ pub fn orphans(disk: &Disk, root: &Path) -> Vec<Session> {
 
 fn adopt(disk: &Disk, folder: &Path) -> Option<Session> {
     let id = folder.file_name()?.to_str()?.to_owned();
-    if id.starts_with(UNFINISHED) || id.starts_with(root::OVERFLOW_PREFIX) || root::check(folder).is_err() {
+    if id.starts_with(root::OVERFLOW_PREFIX) || root::check(folder).is_err() {
         return None;
     }
     let path = folder.join(RECORD);
     let lock = match root::open_own_file(disk, &path) {
         Ok(lock) => lock,
         Err(_) => {
-            // An empty folder is what a removal leaves that was killed at its very end; any other is not ours to judge.
-            let _ = std::fs::remove_dir(folder);
+            // An empty folder is what a removal leaves that was killed at its very end, or a creation at its very start; any
+            // other is not ours to judge.
+            remove_folder(folder);
             return None;
         }
     };
@@ -161,7 +174,13 @@ fn adopt(disk: &Disk, folder: &Path) -> Option<Session> {
         root::open_own_file(disk, &path).ok().and_then(|f| f.metadata().ok()).zip(lock.metadata().ok());
     use std::os::unix::fs::MetadataExt;
     still_there.filter(|(a, b)| (a.dev(), a.ino()) == (b.dev(), b.ino()))?;
-    Some(Session { id, folder: folder.to_owned(), lock, disk: disk.clone() })
+    let session = Session { id, folder: folder.to_owned(), lock, disk: disk.clone() };
+    if session.id.starts_with(UNFINISHED) {
+        // Its process died before it had anything to tell.
+        session.remove(None);
+        return None;
+    }
+    Some(session)
 }
 
 fn write_slot(disk: &Disk, file: &File, path: &Path, slot: u64, record: &Record) -> Result<()> {

@@ -4,12 +4,12 @@ use crate::civil::FileStamp;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::exchange::WallNanos;
-use crate::spool::layout::Intent;
+use crate::spool::layout::{Intent, IntentState};
 use crate::spool::pool::Hold;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -62,7 +62,7 @@ pub struct Log {
     file: File,
     path: PathBuf,
     disk: Disk,
-    /// The file ends in half a line that somebody else has left.
+    /// An append of ours has failed half way, and the half could not be cut off.
     torn: bool,
     buffer: Vec<u8>,
 }
@@ -88,7 +88,7 @@ impl Log {
         let mut flags = OFlags::APPEND | OFlags::CREATE;
         flags.set(OFlags::EXCL, new_only);
         let in_use = |error: &io::Error, errno: Errno| error.raw_os_error() == Some(errno.raw_os_error());
-        let mut file = match disk.open(path, flags) {
+        let file = match disk.open(path, flags) {
             Ok(file) => file,
             Err(error) if new_only && in_use(&error, Errno::EXIST) => return Ok(None),
             // A link: appending to where it leads is not ours to decide.
@@ -103,12 +103,11 @@ impl Log {
         if !file.metadata()?.is_file() {
             return Ok(None);
         }
-        let torn = file.seek(SeekFrom::End(-1)).is_ok() && {
-            let mut last = [0];
-            file.read_exact(&mut last)?;
-            last != *b"\n"
-        };
-        Ok(Some(Self { file, path: path.to_owned(), disk: disk.clone(), torn, buffer: Vec::new() }))
+        if ends_in_half_a_line(&file)? {
+            // Somebody died while appending: the recovery of that session completes the file.
+            return Ok(None);
+        }
+        Ok(Some(Self { file, path: path.to_owned(), disk: disk.clone(), torn: false, buffer: Vec::new() }))
     }
 
     /// Where it is.
@@ -124,18 +123,16 @@ impl Log {
         if self.torn {
             self.buffer.push(b'\n');
         }
-        let mut intents = Vec::with_capacity(lines.len());
         for line in lines {
             let intent = Intent {
                 offset: before + self.buffer.len() as u64,
                 length: line.bytes.len() as u64,
                 line_crc: crc32fast::hash(&line.bytes),
-                committed: false,
+                state: IntentState::Intended,
             };
             if let Some((hold, at)) = &line.place {
                 hold.segment().set_intent(*at, &intent)?;
             }
-            intents.push(intent);
             self.buffer.extend_from_slice(&line.bytes);
         }
         if let Err(error) = self.disk.append(&self.file, &self.path, &self.buffer) {
@@ -146,11 +143,9 @@ impl Log {
             return Err(error);
         }
         self.torn = false;
-        for (line, intent) in lines.iter().zip(intents) {
-            if let Some((hold, at)) = &line.place {
-                // If this fails, a recovery finds the line by its intent.
-                let _ = hold.segment().set_intent(*at, &Intent { committed: true, ..intent });
-            }
+        for (hold, at) in lines.iter().filter_map(|line| line.place.as_ref()) {
+            // If this fails, a recovery finds the line by its intent.
+            let _ = hold.segment().set_intent_state(*at, IntentState::Done);
         }
         let written = self.buffer.len() as u64;
         self.buffer.shrink_to(KEPT_BUFFER);
@@ -172,6 +167,31 @@ impl Log {
         self.file.metadata().is_ok_and(|is| is.nlink() == 0)
     }
 
+    /// Opens this very file to go on with it; `None` if it is in use, gone, or not as it should be.
+    pub fn reopen(disk: &Disk, path: &Path) -> Option<Self> {
+        if !path.exists() {
+            return None;
+        }
+        Self::open_path(disk, path, false).ok().flatten()
+    }
+}
+
+/// A log as its recoverer looks at it: for what stands in it, and for half a line at its end.
+#[derive(Debug)]
+pub struct Reader {
+    file: File,
+}
+
+impl Reader {
+    /// Opens a log that a dead process has written to; `None` if it is gone.
+    pub fn open(disk: &Disk, path: &Path) -> Result<Option<Self>> {
+        match disk.open(path, OFlags::empty()) {
+            Ok(file) => Ok(Some(Self { file })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::io("open", path)(error)),
+        }
+    }
+
     /// Whether the line that an intent announces stands in the file.
     pub fn has(&self, intent: &Intent) -> bool {
         let Ok(length) = usize::try_from(intent.length) else { return false };
@@ -185,18 +205,43 @@ impl Log {
             && crc32fast::hash(&bytes) == intent.line_crc
     }
 
-    /// Cuts off what an append has left that was interrupted by the death of its process. `intents` are those whose lines
-    /// are not there. Does nothing if what follows them is not theirs.
-    pub fn cut_torn_tail(&mut self, intents: &[Intent]) -> io::Result<()> {
-        let Some(start) = intents.iter().map(|i| i.offset).min() else { return Ok(()) };
-        let end = intents.iter().filter_map(|i| i.offset.checked_add(i.length)).max().unwrap_or(start);
-        let length = self.file.metadata()?.len();
-        if (start..end).contains(&length) && length > start {
-            self.disk.truncate(&self.file, &self.path, start)?;
-            self.torn = false;
+    /// Cuts off the half line that an append has left which was interrupted by the death of its process. `intents` are
+    /// those whose lines are not there: the half line is cut only if it begins where one of them was to stand, and only
+    /// if nobody else has the file now.
+    pub fn cut_half_line(&self, disk: &Disk, path: &Path, intents: &[Intent]) -> Result<()> {
+        let failed = |error: io::Error| Error::io("repair", path)(error);
+        let length = self.file.metadata().map_err(failed)?.len();
+        let half = intents.iter().map(|i| i.offset).filter(|offset| *offset < length).find(|offset| {
+            // Lines have no line feed inside, so the half one is what comes after the last.
+            let Ok(size) = usize::try_from(length - offset) else { return false };
+            let mut tail = vec![0; size.min(MAX_HALF_LINE)];
+            let begins_a_line = *offset == 0 || byte_at(&self.file, offset - 1) == Some(b'\n');
+            begins_a_line
+                && size <= MAX_HALF_LINE
+                && self.file.read_exact_at(&mut tail, *offset).is_ok()
+                && !tail.contains(&b'\n')
+        });
+        if let Some(offset) = half
+            && disk.lock(&self.file, path).is_ok()
+        {
+            disk.truncate(&self.file, path, offset).map_err(failed)?;
         }
         Ok(())
     }
+}
+
+/// No record is longer: bodies are bounded by the spool.
+const MAX_HALF_LINE: usize = 4 * 1024 * 1024 * 1024 - 1;
+
+fn byte_at(file: &File, at: u64) -> Option<u8> {
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).ok()?;
+    Some(byte[0])
+}
+
+fn ends_in_half_a_line(file: &File) -> io::Result<bool> {
+    let length = file.metadata()?.len();
+    Ok(length > 0 && byte_at(file, length - 1) != Some(b'\n'))
 }
 
 /// Larger buffers are for single huge records and are not kept.
@@ -248,13 +293,13 @@ mod tests {
     }
 
     #[test]
-    fn half_a_line_of_somebody_else_stays_a_line_of_its_own() {
+    fn a_file_that_ends_in_half_a_line_is_left_to_its_recovery() {
         let dir = tempfile::tempdir().unwrap();
         let target = target(&dir, Some("mine"));
         std::fs::create_dir(&target.directory).unwrap();
         std::fs::write(target.planned(), "{\"half").unwrap();
-        Log::open(&Disk::default(), &target).unwrap().append(&[line("b\n")]).unwrap();
-        assert_eq!(std::fs::read_to_string(target.planned()).unwrap(), "{\"half\nb\n");
+        let log = Log::open(&Disk::default(), &target).unwrap();
+        assert_eq!(log.path().file_name().unwrap(), "mine-2.jsonl");
     }
 
     #[test]
@@ -282,21 +327,32 @@ mod tests {
         ])
         .unwrap();
         let intent = segment.intent(at).unwrap().unwrap();
-        assert!(intent.committed && log.has(&intent));
+        let reader = Reader::open(&Disk::default(), log.path()).unwrap().unwrap();
+        assert!(intent.state == IntentState::Done && reader.has(&intent));
         assert_eq!((intent.offset, intent.length), (6, 7));
+
         log.file.set_len(9).unwrap();
-        assert!(!log.has(&intent));
-        log.cut_torn_tail(&[intent]).unwrap();
-        assert_eq!(std::fs::read_to_string(log.path()).unwrap(), "first\n");
+        assert!(!reader.has(&intent));
+        reader.cut_half_line(&Disk::default(), log.path(), &[intent]).unwrap();
+        assert_eq!(std::fs::read_to_string(log.path()).unwrap().len(), 9, "its process has the file still");
+        let path = log.path().to_owned();
+        drop(log);
+        reader.cut_half_line(&Disk::default(), &path, &[intent]).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "first\n");
     }
 
     #[test]
-    fn what_others_have_appended_is_never_cut() {
+    fn what_is_not_half_a_line_of_an_intent_is_never_cut() {
         let dir = tempfile::tempdir().unwrap();
-        let mut log = Log::open(&Disk::default(), &target(&dir, Some("mine"))).unwrap();
-        log.append(&[line("something longer than the intent\n")]).unwrap();
-        let intent = Intent { offset: 3, length: 4, line_crc: 1, committed: false };
-        log.cut_torn_tail(&[intent]).unwrap();
-        assert_eq!(log.file.metadata().unwrap().len(), 33);
+        let path = dir.path().join("log.jsonl");
+        for (content, offset) in
+            [("first\nsecond\n", 6), ("first\nsecond\n", 3), ("first\nhalf", 3), ("", 0), ("first\n", 6)]
+        {
+            std::fs::write(&path, content).unwrap();
+            let reader = Reader::open(&Disk::default(), &path).unwrap().unwrap();
+            let intent = Intent { offset, length: 100, line_crc: 1, state: IntentState::Intended };
+            reader.cut_half_line(&Disk::default(), &path, &[intent]).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), content);
+        }
     }
 }

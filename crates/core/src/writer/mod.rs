@@ -37,6 +37,8 @@ pub struct Writer {
     log: Option<Log>,
     dead_letters: DeadLetters,
     session: Option<(Arc<Session>, Record)>,
+    /// To be waited for before the log is opened: a recovery may be completing it.
+    before_open: Option<BeforeOpen>,
     path: Arc<LogPath>,
     counters: Arc<Counters>,
     notices: Notices,
@@ -44,6 +46,15 @@ pub struct Writer {
     /// The oldest write that has not been forced to the medium.
     unsynced: Option<Instant>,
     backoff: Backoff,
+}
+
+/// Waits for something.
+pub struct BeforeOpen(pub Box<dyn FnOnce() + Send>);
+
+impl std::fmt::Debug for BeforeOpen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BeforeOpen")
+    }
 }
 
 /// Where the log is, for whoever asks.
@@ -72,6 +83,7 @@ impl Writer {
         config: &Config,
         target: Target,
         session: Option<(Arc<Session>, Record)>,
+        before_open: BeforeOpen,
         path: Arc<LogPath>,
         counters: Arc<Counters>,
         notices: Notices,
@@ -83,6 +95,7 @@ impl Writer {
             target,
             log: None,
             session,
+            before_open: Some(before_open),
             path,
             counters,
             notices,
@@ -156,6 +169,9 @@ impl Writer {
         let log = match &mut self.log {
             Some(log) => log,
             None => {
+                if let Some(BeforeOpen(wait)) = self.before_open.take() {
+                    wait();
+                }
                 let log = Log::open(&self.disk, &self.target)?;
                 self.path.set(log.path().to_owned());
                 if let Some((session, record)) = &mut self.session {
