@@ -13,10 +13,11 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
  * Begins an exchange and returns its number, or 0 if it is not recorded.
  *
  * `source` is a number of `SOURCE`, `origin` like `https://api.anthropic.com`, `head` the request's head as HTTP/1.1
- * writes it, `started` what `performance.now()` said when the hook was entered. Credentials are redacted before anything
+ * writes it, `started` what `performance.now()` said when the hook was entered, `asked` when
+ * the request was made. Credentials are redacted before anything
  * is kept.
  */
-export declare function begin(handle: number, source: number, origin: string, head: string, started: number): number
+export declare function begin(handle: number, source: number, origin: string, head: string, started: number, asked: number): number
 
 /** Copies body bytes of an exchange. `kind` is a number of `KIND`. */
 export declare function chunk(handle: number, exchange: number, kind: number, bytes: Uint8Array, started: number): void

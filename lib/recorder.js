@@ -58,10 +58,11 @@ class Recorder {
    * @param {string} origin
    * @param {string} head the request's wire head, not yet redacted
    * @param {number} t0 `now()` as it was when the hook was entered
+   * @param {number} [asked] `now()` as it was when the request was made
    * @returns {number} the exchange's number; 0: not recorded, forget it
    */
-  begin(source, origin, head, t0) {
-    return this.#handle === CLOSED ? 0 : this.#native.begin(this.#handle, source, origin, head, t0);
+  begin(source, origin, head, t0, asked = t0) {
+    return this.#handle === CLOSED ? 0 : this.#native.begin(this.#handle, source, origin, head, t0, asked);
   }
 
   /**

@@ -99,19 +99,20 @@ pub fn prepare(handle: u32) {
 /// Begins an exchange and returns its number, or 0 if it is not recorded.
 ///
 /// `source` is a number of `SOURCE`, `origin` like `https://api.anthropic.com`, `head` the request's head as HTTP/1.1
-/// writes it, `started` what `performance.now()` said when the hook was entered. Credentials are redacted before anything
+/// writes it, `started` what `performance.now()` said when the hook was entered, `asked` when
+/// the request was made. Credentials are redacted before anything
 /// is kept.
 #[napi(
     catch_unwind,
-    ts_args_type = "handle: number, source: number, origin: string, head: string, started: number"
+    ts_args_type = "handle: number, source: number, origin: string, head: string, started: number, asked: number"
 )]
-pub fn begin(handle: u32, source: u8, origin: Text, head: Text, started: f64) -> f64 {
+pub fn begin(handle: u32, source: u8, origin: Text, head: Text, started: f64, asked: f64) -> f64 {
     with_environment(|env| {
-        let started = env.monotonic(started);
+        let (started, asked) = (env.monotonic(started), env.monotonic(asked));
         let (Some(source), Some(recorder)) = (Source::from_u8(source), env.recorder(handle)) else {
             return 0.0;
         };
-        recorder.begin(source, &origin.as_str(), head.bytes(), started).unwrap_or(0) as f64
+        recorder.begin(source, &origin.as_str(), head.bytes(), started, asked).unwrap_or(0) as f64
     })
 }
 

@@ -11,7 +11,7 @@ export interface Recorder {
   /** A request is about to be made. */
   prepare(): void;
   /** The exchange's number, or 0: not recorded. */
-  begin(source: number, origin: string, head: string, t0: number): number;
+  begin(source: number, origin: string, head: string, t0: number, asked?: number): number;
   chunk(id: number, kind: number, bytes: Uint8Array, t0: number): void;
   mark(id: number, kind: number, text: string, t0: number): void;
 }

@@ -33,11 +33,15 @@ class Recording {
    * @param {Recorder} recorder
    * @param {string} origin
    * @param {CopyTaps} copy
+   * @param {number} asked when the request was made
    */
-  constructor(recorder, origin, copy) {
+  constructor(recorder, origin, copy, asked) {
     this.recorder = recorder;
     this.origin = origin;
     this.copy = copy;
+    this.asked = asked;
+    /** What `create` has cost, to be counted with the begin. */
+    this.spent = 0;
     /** 0 until the request is known to be on the wire, or to have failed. */
     this.id = 0;
     /** The wire head, held back from sendHeaders to the first byte of a body of unknown length; else ''. */
@@ -65,7 +69,8 @@ const tapped = new Set();
  */
 function begin(request, recording, head, t0) {
   recording.head = '';
-  recording.id = recording.recorder.begin(SOURCE.UNDICI, recording.origin, head, t0);
+  recording.id = recording.recorder.begin(SOURCE.UNDICI, recording.origin, head, t0 - recording.spent, recording.asked);
+  recording.spent = 0;
   if (recording.id !== 0) return true;
   recordings.delete(request);
   return false;
@@ -102,6 +107,7 @@ function finish(request, recording, kind, text, t0) {
 
 /** @param {{ request: UndiciRequest }} message */
 function onCreate({ request }) {
+  const t0 = now();
   if (hub === null) return;
   try {
     const { method } = request;
@@ -121,10 +127,12 @@ function onCreate({ request }) {
       recorder = hub.match(origin, path, method);
     }
     if (recorder === null) return;
-    recordings.set(request, new Recording(recorder, origin, copyOf(request)));
+    const recording = new Recording(recorder, origin, copyOf(request), t0);
+    recordings.set(request, recording);
     recorder.prepare(); // what begin needs can start while undici connects
     // Here and not at begin: that may run in the async context of whichever request freed the connection.
     hub.onWire?.();
+    recording.spent = now() - t0;
   } catch (error) {
     hub.fault('undici', error);
   }
@@ -157,6 +165,7 @@ function onSendHeaders({ request, headers }) {
       recording.recorder.mark(recording.id, KIND.ERROR, why, t0);
       recording.id = 0;
       t0 = now();
+      recording.asked = t0;
     }
     if (!heads.isHttp1(request, headers)) {
       recording.version = '2';

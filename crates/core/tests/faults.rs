@@ -74,8 +74,13 @@ fn push_all(recorder: &mut Recorder) -> usize {
     let mut begun = 0;
     for n in 0..EXCHANGES {
         let head = b"POST /v1/messages HTTP/1.1\r\n";
-        let Some(id) = recorder.begin(Source::Undici, "https://api.anthropic.com", head, monotonic_nanos())
-        else {
+        let Some(id) = recorder.begin(
+            Source::Undici,
+            "https://api.anthropic.com",
+            head,
+            monotonic_nanos(),
+            monotonic_nanos(),
+        ) else {
             continue;
         };
         begun += 1;

@@ -32,7 +32,9 @@ fn recorder(config: Config) -> Recorder {
 }
 
 fn begin(recorder: &mut Recorder, body: &[u8]) -> u64 {
-    let id = recorder.begin(Source::Undici, ORIGIN, REQUEST, monotonic_nanos()).expect("there is room");
+    let id = recorder
+        .begin(Source::Undici, ORIGIN, REQUEST, monotonic_nanos(), monotonic_nanos())
+        .expect("there is room");
     recorder.push(id, Kind::RequestBody, body, monotonic_nanos());
     recorder.push(id, Kind::RequestEnd, b"", monotonic_nanos());
     id

@@ -88,7 +88,15 @@ impl Recorder {
     }
 
     /// Begins an exchange: redacts the head and copies it into the spool. `None`: it is not recorded (no room, or closed).
-    pub fn begin(&mut self, source: Source, origin: &str, head: &[u8], started: u64) -> Option<u64> {
+    /// `asked` is when the request was made, `started` when the hook was entered.
+    pub fn begin(
+        &mut self,
+        source: Source,
+        origin: &str,
+        head: &[u8],
+        started: u64,
+        asked: u64,
+    ) -> Option<u64> {
         if self.closed {
             return None;
         }
@@ -106,7 +114,7 @@ impl Recorder {
                 Arc::clone(&pipeline.counters),
             )
         });
-        producer.begin(source, &self.head, started).ok()
+        producer.begin(source, &self.head, started, asked).ok()
     }
 
     /// Adds to an exchange. All but body bytes is redacted on the way.

@@ -107,6 +107,14 @@ pub struct Producer {
     with_gap: HashSet<u64>,
 }
 
+/// Monotonic times of an entry: when the hook was entered, from which its cost is counted; and when what the entry tells of
+/// happened.
+#[derive(Clone, Copy)]
+struct Times {
+    started: u64,
+    at: u64,
+}
+
 /// There was no room in the spool: the entry was dropped and counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dropped;
@@ -139,11 +147,18 @@ impl Producer {
         &self.chain
     }
 
-    /// Begins an exchange with its request head (already redacted). `started` is when the hook was entered, on the
-    /// monotonic clock. Gives the exchange's number.
-    pub fn begin(&mut self, source: Source, head: &[u8], started: u64) -> Result<u64, Dropped> {
+    /// Begins an exchange with its request head (already redacted). `asked` is when the request was made, `started` when
+    /// the hook was entered, both on the monotonic clock. Gives the exchange's number.
+    pub fn begin(&mut self, source: Source, head: &[u8], started: u64, asked: u64) -> Result<u64, Dropped> {
         let exchange = self.exchanges + 1;
-        self.append(exchange, Kind::RequestHead, FLAG_INTENT, source as u8, head, started)?;
+        self.append(
+            exchange,
+            Kind::RequestHead,
+            FLAG_INTENT,
+            source as u8,
+            head,
+            Times { started, at: asked },
+        )?;
         self.exchanges = exchange;
         self.counters.begun.add(1);
         Ok(exchange)
@@ -155,7 +170,14 @@ impl Producer {
         if kind.is_final() {
             self.counters.ended.add(1);
         }
-        let done = self.append(exchange, kind, if gap { FLAG_GAP } else { 0 }, 0, bytes, started);
+        let done = self.append(
+            exchange,
+            kind,
+            if gap { FLAG_GAP } else { 0 },
+            0,
+            bytes,
+            Times { started, at: started },
+        );
         match done {
             Ok(()) if gap => drop(self.with_gap.remove(&exchange)),
             Ok(()) => {}
@@ -171,13 +193,13 @@ impl Producer {
         flags: u8,
         source: u8,
         mut payload: &[u8],
-        started: u64,
+        Times { started, at }: Times,
     ) -> Result<(), Dropped> {
         let mut header = EntryHeader {
             generation: 0,
             exchange,
             sequence: 0,
-            at: self.clock.wall(started),
+            at: self.clock.wall(at),
             payload_len: 0,
             kind: kind as u8,
             flags,
