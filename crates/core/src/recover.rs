@@ -138,6 +138,7 @@ pub fn recover(session: &Session) -> Result<Report> {
     let segments = open_segments(disk, session, &record)?;
     let heads = collect_heads(&segments);
     let done = decide(disk, &record, &heads)?;
+    silence_copies(&heads, &done)?;
     report.already_there = done.len() as u64;
     let mut entries = read_entries(&segments, &mut report);
     entries.retain(|e| !done.contains(&(e.header.chain, e.header.exchange)));
@@ -205,6 +206,18 @@ fn decide(disk: &Disk, record: &Record, heads: &[Head]) -> Result<HashSet<Key>> 
     Ok(done)
 }
 
+/// Of several copies of a head leaves one that speaks: what we note there must hold when the others are all that is left.
+fn silence_copies(heads: &[Head], done: &HashSet<Key>) -> Result<()> {
+    let mut speaking = HashSet::new();
+    for head in heads.iter().filter(|head| !done.contains(&head.key)) {
+        let is_moved = head.intent.is_some_and(|intent| intent.state == IntentState::Moved);
+        if !is_moved && !speaking.insert(head.key) {
+            set(head, |segment| segment.set_intent(head.at, &Intent::without_line(IntentState::Moved)))?;
+        }
+    }
+    Ok(())
+}
+
 fn set(head: &Head, change: impl FnOnce(&Segment) -> std::io::Result<()>) -> Result<()> {
     let segment = head.hold.segment();
     change(segment).map_err(Error::io("write", segment.name()))
@@ -239,7 +252,9 @@ fn read_entries(segments: &[Hold], report: &mut Report) -> Vec<Entry> {
         loop {
             match hold.segment().entry(at) {
                 Ok(Some((header, crc))) => {
-                    if is_whole(hold, at, &header, crc) {
+                    if is_silent(hold, at, &header) {
+                        // The other copy is read.
+                    } else if is_whole(hold, at, &header, crc) {
                         entries.push(Entry { hold: hold.clone(), at, header });
                     } else {
                         report.damaged += 1;
@@ -258,6 +273,11 @@ fn read_entries(segments: &[Hold], report: &mut Report) -> Vec<Entry> {
     entries.sort_by_key(|e| (e.header.chain, e.header.sequence));
     entries.dedup_by_key(|e| (e.header.chain, e.header.sequence));
     entries
+}
+
+fn is_silent(hold: &Hold, at: usize, header: &EntryHeader) -> bool {
+    let intent = || hold.segment().intent(at).ok().flatten();
+    header.flags & FLAG_INTENT != 0 && intent().is_some_and(|intent| intent.state == IntentState::Moved)
 }
 
 fn is_whole(hold: &Hold, at: usize, header: &EntryHeader, crc: u32) -> bool {
@@ -314,15 +334,13 @@ fn open_log(disk: &Disk, session: &Session, record: &mut Record) -> Result<Log> 
     if let Some(log) = record.log_file.as_deref().and_then(|path| Log::reopen(disk, path)) {
         return Ok(log);
     }
-    let log = Log::open(
-        disk,
-        &Target {
-            directory: record.log_directory.clone(),
-            base_name: record.log_base_name.clone(),
-            started_at: record.started_at,
-        },
-    )?;
-    record.log_file = Some(log.path().to_owned());
-    session.update(record)?;
-    Ok(log)
+    let target = Target {
+        directory: record.log_directory.clone(),
+        base_name: record.log_base_name.clone(),
+        started_at: record.started_at,
+    };
+    Log::open(disk, &target, |path| {
+        record.log_file = Some(path.to_owned());
+        session.update(record)
+    })
 }

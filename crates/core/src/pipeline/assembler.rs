@@ -200,7 +200,8 @@ impl Assembler {
                 counters.copied_forward.add(length as u64);
                 Some((hold, at))
             });
-            if let Some(head) = old_head.filter(|_| moved) {
+            let has_left = open.intent_place().is_none_or(|(hold, _)| !hold.is_same(from));
+            if let Some(head) = old_head.filter(|_| has_left) {
                 // The segment may live on for the sake of others, and must not speak for this exchange any more.
                 let _ = from.segment().set_intent(head, &Intent::without_line(IntentState::Moved));
             }

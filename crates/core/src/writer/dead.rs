@@ -84,7 +84,7 @@ impl DeadLetters {
                     base_name: Some(format!("{stem}.dead-letters")),
                     started_at: 0,
                 };
-                match Log::open(&self.disk, &target) {
+                match Log::open(&self.disk, &target, |_| Ok(())) {
                     Ok(opened) => {
                         self.open = Some(opened);
                         break;

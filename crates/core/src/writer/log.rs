@@ -70,10 +70,12 @@ pub struct Log {
 impl Log {
     /// Opens the log that `target` names, or the next free name: a name that was asked for is continued if nobody else
     /// writes to it; a default name is always a new file.
-    pub fn open(disk: &Disk, target: &Target) -> Result<Self> {
+    /// `note` is told each path before it is tried: whoever completes the log of a process that dies here must know it.
+    pub fn open(disk: &Disk, target: &Target, mut note: impl FnMut(&Path) -> Result<()>) -> Result<Self> {
         disk.create_folders(&target.directory, 0o777).map_err(Error::io("create", &target.directory))?;
         for attempt in 1..=NAMES {
             let path = target.path(attempt);
+            note(&path)?;
             match Self::open_path(disk, &path, target.base_name.is_none()) {
                 Ok(Some(log)) => return Ok(log),
                 Ok(None) => {}
@@ -270,10 +272,10 @@ mod tests {
     fn default_names_are_new_files_even_in_the_same_second() {
         let dir = tempfile::tempdir().unwrap();
         let target = target(&dir, None);
-        let one = Log::open(&Disk::default(), &target).unwrap();
+        let one = Log::open(&Disk::default(), &target, |_| Ok(())).unwrap();
         assert_eq!(one.path().file_name().unwrap(), "log-2026-11-20-20-28-09.jsonl");
         drop(one);
-        let two = Log::open(&Disk::default(), &target).unwrap();
+        let two = Log::open(&Disk::default(), &target, |_| Ok(())).unwrap();
         assert_eq!(two.path().file_name().unwrap(), "log-2026-11-20-20-28-09-2.jsonl");
         assert_eq!(two.file.metadata().unwrap().mode() & 0o777, 0o600);
     }
@@ -282,12 +284,12 @@ mod tests {
     fn a_name_that_was_asked_for_is_continued_unless_in_use() {
         let dir = tempfile::tempdir().unwrap();
         let target = target(&dir, Some("mine"));
-        let mut one = Log::open(&Disk::default(), &target).unwrap();
+        let mut one = Log::open(&Disk::default(), &target, |_| Ok(())).unwrap();
         one.append(&[line("a\n")]).unwrap();
-        let two = Log::open(&Disk::default(), &target).unwrap();
+        let two = Log::open(&Disk::default(), &target, |_| Ok(())).unwrap();
         assert_eq!(two.path().file_name().unwrap(), "mine-2.jsonl");
         drop(one);
-        let mut again = Log::open(&Disk::default(), &target).unwrap();
+        let mut again = Log::open(&Disk::default(), &target, |_| Ok(())).unwrap();
         again.append(&[line("b\n")]).unwrap();
         assert_eq!(std::fs::read_to_string(target.planned()).unwrap(), "a\nb\n");
     }
@@ -298,14 +300,14 @@ mod tests {
         let target = target(&dir, Some("mine"));
         std::fs::create_dir(&target.directory).unwrap();
         std::fs::write(target.planned(), "{\"half").unwrap();
-        let log = Log::open(&Disk::default(), &target).unwrap();
+        let log = Log::open(&Disk::default(), &target, |_| Ok(())).unwrap();
         assert_eq!(log.path().file_name().unwrap(), "mine-2.jsonl");
     }
 
     #[test]
     fn an_intent_tells_whether_its_line_was_written() {
         let dir = tempfile::tempdir().unwrap();
-        let mut log = Log::open(&Disk::default(), &target(&dir, Some("mine"))).unwrap();
+        let mut log = Log::open(&Disk::default(), &target(&dir, Some("mine")), |_| Ok(())).unwrap();
         let segment = Arc::new(Segment::in_memory(8192, 1).unwrap());
         let header = EntryHeader {
             generation: 0,

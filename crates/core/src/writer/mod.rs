@@ -172,13 +172,16 @@ impl Writer {
                 if let Some(BeforeOpen(wait)) = self.before_open.take() {
                     wait();
                 }
-                let log = Log::open(&self.disk, &self.target)?;
+                let session = &mut self.session;
+                let log = Log::open(&self.disk, &self.target, |path| match session {
+                    // A recovery looks up intents there: so the path is noted before the file has a line.
+                    Some((session, record)) => {
+                        record.log_file = Some(path.to_owned());
+                        session.update(record)
+                    }
+                    None => Ok(()),
+                })?;
                 self.path.set(log.path().to_owned());
-                if let Some((session, record)) = &mut self.session {
-                    record.log_file = Some(log.path().to_owned());
-                    // Without it a recovery cannot look up intents, and would write twice: so it comes before any line.
-                    session.update(record)?;
-                }
                 self.log.insert(log)
             }
         };
