@@ -1,0 +1,14 @@
+//! The `claude-trace` command. `docs/cli.md` describes it for users.
+
+mod args;
+mod commands;
+mod failure;
+mod out;
+mod progress;
+mod words;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    args::run()
+}
