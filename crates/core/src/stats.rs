@@ -59,6 +59,8 @@ pub struct Counters {
     pub spills: Counter,
     /// Pooled segments made.
     pub pool_mapped: Counter,
+    /// Free segments let go in quiet times.
+    pub trims: Counter,
     /// Times a free segment was used again.
     pub pool_reused: Counter,
     /// Bytes of open exchanges copied forward to free a segment.

@@ -228,3 +228,46 @@ fn when_attempts_are_limited_the_records_go_to_the_dead_letters() {
     }
     assert!(recorder.close("done", until));
 }
+
+/// Panics in every write to the log, until told to stop.
+#[derive(Debug)]
+struct Panics(AtomicUsize);
+
+impl Faults for Panics {
+    fn fate(&self, op: Op, path: &Path) -> Fate {
+        let is_log = path.extension() == Some("jsonl".as_ref());
+        let left = || self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1)).is_ok();
+        assert!(!(op == Op::Write && is_log && left()), "a bug in the writer");
+        Fate::Done
+    }
+}
+
+#[test]
+fn a_thread_that_panics_is_started_again_and_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = Disk::with_faults(Arc::new(Panics(AtomicUsize::new(2))));
+    let config = Config { disk, ..config(dir.path(), true) };
+    let mut recorder = Recorder::new(&Pipeline::new(config, Notices::silent()).unwrap()).unwrap();
+    push_all(&mut recorder);
+    assert!(recorder.close("done", Instant::now() + Duration::from_secs(20)));
+    assert_eq!(bodies(dir.path()), [0, 1, 2, 3]);
+}
+
+#[test]
+fn when_a_thread_cannot_be_helped_standard_mode_takes_over_and_the_next_start_brings_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    // The writer panics four times, then has failed; the substitute's writes come after.
+    let disk = Disk::with_faults(Arc::new(Panics(AtomicUsize::new(4))));
+    let failing = Config { disk, ..config(dir.path(), true) };
+    let mut recorder = Recorder::new(&Pipeline::new(failing, Notices::silent()).unwrap()).unwrap();
+    push_all(&mut recorder);
+    let until = Instant::now() + Duration::from_secs(20);
+    assert!(!recorder.drain(until), "what the threads had is not in the log");
+    assert!(Instant::now() < until, "and nobody waits for them");
+
+    push_all(&mut recorder);
+    assert_eq!(bodies(dir.path()), [0, 1, 2, 3], "what comes after is written through");
+    assert!(!recorder.stats().zero_latency);
+    // The process still holds its first session: its end is what frees the lock, so another process recovers it.
+    drop(recorder);
+}

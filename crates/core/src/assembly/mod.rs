@@ -4,5 +4,5 @@
 mod recipe;
 mod table;
 
-pub use recipe::{Context, Recipe};
+pub use recipe::{Context, Recipe, words_of};
 pub use table::{Applied, Finished, Open, Table};

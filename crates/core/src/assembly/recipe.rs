@@ -80,16 +80,17 @@ impl Recipe {
         match made {
             Ok(Ok(line)) => Ok(line),
             Ok(Err(error)) => Err(error.to_string()),
-            Err(panic) => Err(words_of(&*panic)),
+            Err(panic) => Err(format!("making the record panicked: {}", words_of(&*panic))),
         }
     }
 }
 
 type Write = fn(&Exchange<'_>, &RecordOptions, &mut Vec<u8>);
 
-fn words_of(panic: &(dyn Any + Send)) -> String {
+/// What a panic said.
+pub fn words_of(panic: &(dyn Any + Send)) -> &str {
     let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-    format!("making the record panicked: {}", words.unwrap_or("without words"))
+    words.unwrap_or("without words")
 }
 
 /// The parts of an exchange as they are.

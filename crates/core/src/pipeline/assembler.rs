@@ -35,6 +35,12 @@ impl Reader {
 #[derive(Debug)]
 pub struct Assembler {
     readers: Vec<Reader>,
+    state: State,
+}
+
+/// What reading changes, but for where the readers are.
+#[derive(Debug)]
+struct State {
     table: Table,
     pool: Arc<Pool>,
     carry: Option<SegmentWriter>,
@@ -48,8 +54,7 @@ pub struct Assembler {
 impl Assembler {
     /// An assembler that reads nothing yet.
     pub fn new(pool: Arc<Pool>, counters: Arc<Counters>, latencies: Arc<Latencies>) -> Self {
-        Self {
-            readers: Vec::new(),
+        let state = State {
             table: Table::default(),
             pool,
             carry: None,
@@ -58,7 +63,8 @@ impl Assembler {
             latencies,
             request_ns: Vec::new(),
             chunk_ns: Vec::new(),
-        }
+        };
+        Self { readers: Vec::new(), state }
     }
 
     /// Adds a chain to those that are read.
@@ -74,30 +80,37 @@ impl Assembler {
     /// Reads all that is there. Gives each finished exchange to `finish`. Tells whether there was anything.
     pub fn consume(&mut self, mut finish: impl FnMut(Finished)) -> bool {
         let mut any = false;
-        let mut readers = std::mem::take(&mut self.readers);
-        for reader in &mut readers {
-            while self.step(reader, &mut finish) {
+        // Readers stay where they are: a panic in between must leave their claims.
+        let Self { readers, state } = self;
+        for index in 0..readers.len() {
+            while state.step(readers, index, &mut finish) {
                 any = true;
             }
         }
         readers.retain(|r| r.segment.is_some() || !r.chain.has_ended() || r.chain.has_segments());
-        self.readers = readers;
-        if !self.request_ns.is_empty() || !self.chunk_ns.is_empty() {
-            self.latencies.record(self.request_ns.drain(..), self.chunk_ns.drain(..));
-        }
+        state.measure();
         any
     }
 
     /// Ends the open exchanges of one chain, or of all.
     pub fn cut(&mut self, chain: Option<u32>, why: &'static str, mut finish: impl FnMut(Finished)) {
-        for finished in self.table.cut(chain, why) {
-            self.closed(&finished.open);
+        for finished in self.state.table.cut(chain, why) {
+            self.state.closed(&finished.open);
             finish(finished);
         }
-        self.latencies.record(self.request_ns.drain(..), self.chunk_ns.drain(..));
+        self.state.measure();
+    }
+}
+
+impl State {
+    fn measure(&mut self) {
+        if !self.request_ns.is_empty() || !self.chunk_ns.is_empty() {
+            self.latencies.record(self.request_ns.drain(..), self.chunk_ns.drain(..));
+        }
     }
 
-    fn step(&mut self, reader: &mut Reader, finish: &mut impl FnMut(Finished)) -> bool {
+    fn step(&mut self, readers: &mut [Reader], index: usize, finish: &mut impl FnMut(Finished)) -> bool {
+        let reader = &mut readers[index];
         let Some(hold) = &reader.segment else {
             reader.segment = reader.chain.next_segment();
             reader.position = SEGMENT_HEADER_LEN;
@@ -115,7 +128,7 @@ impl Assembler {
             Ok(None) if sealed => {
                 reader.segment = None;
                 if self.pool.is_short() {
-                    self.copy_forward();
+                    self.copy_forward(readers);
                 }
                 true
             }
@@ -164,7 +177,7 @@ impl Assembler {
 
     /// Copies what open exchanges have in nearly empty segments to a segment of our own, so that those can be freed: a
     /// stream that stays open for an hour would otherwise hold every segment in which it ever had a byte.
-    fn copy_forward(&mut self) {
+    fn copy_forward(&mut self, readers: &[Reader]) {
         let mut live: Vec<(Hold, usize)> = Vec::new();
         for open in self.table.iter_mut() {
             let mut bytes = vec![0; open.holds.len()];
@@ -178,7 +191,7 @@ impl Assembler {
             }
         }
         let being_read: Vec<Hold> =
-            self.readers.iter().filter_map(|r| r.segment.clone()).chain(self.carry_hold.clone()).collect();
+            readers.iter().filter_map(|r| r.segment.clone()).chain(self.carry_hold.clone()).collect();
         live.retain(|(hold, bytes)| {
             hold.segment().is_sealed()
                 && bytes * WORTH_COPYING < hold.segment().size()

@@ -13,6 +13,7 @@ mod assembler;
 mod gate;
 mod inline;
 pub mod recorder;
+mod supervise;
 mod threads;
 
 pub use recorder::Recorder;
@@ -59,6 +60,8 @@ pub struct Pipeline {
     made_at: u64,
     recovery: Arc<Recovery>,
     engine: OnceLock<Engine>,
+    /// Takes over when the threads of `engine` have failed.
+    substitute: OnceLock<Engine>,
     preparing: AtomicBool,
     chains: AtomicU32,
     /// Recorders that have not been closed, or [`FINISHED`].
@@ -81,7 +84,7 @@ struct Engine {
 
 #[derive(Debug)]
 enum Work {
-    Threads(Mutex<Threads>),
+    Threads(Threads),
     Inline(Box<Mutex<Inline>>),
 }
 
@@ -108,6 +111,7 @@ impl Pipeline {
             made_at: monotonic_nanos(),
             recovery,
             engine: OnceLock::new(),
+            substitute: OnceLock::new(),
             preparing: AtomicBool::new(false),
             chains: AtomicU32::new(0),
             recorders: AtomicUsize::new(0),
@@ -127,10 +131,16 @@ impl Pipeline {
     }
 
     fn engine(&self) -> &Engine {
-        self.engine.get_or_init(|| self.start())
+        self.engine.get_or_init(|| self.start(self.config.zero_latency))
     }
 
-    fn start(&self) -> Engine {
+    /// The engine that is at work: the substitute once the first one has failed.
+    fn working_engine(&self) -> &Engine {
+        let engine = self.engine();
+        if engine.has_failed() { self.substitute.get_or_init(|| self.start(false)) } else { engine }
+    }
+
+    fn start(&self, zero_latency: bool) -> Engine {
         let (session, mut fallback) = match self.create_session() {
             Ok(session) => (Some(session), None),
             Err(error) => (None, Some(format!("no spool: {error}"))),
@@ -139,11 +149,11 @@ impl Pipeline {
         let overflow = session.as_ref().and_then(|(_, record)| record.overflow.clone());
         let pool = Arc::new(Pool::new(&self.config, folder, overflow, Arc::clone(&self.counters)));
         let waker = Arc::new(Waker::default());
-        let threaded = self.config.zero_latency && fallback.is_none();
+        let threaded = zero_latency && fallback.is_none();
         let started =
             threaded.then(|| Threads::start(self.parts(&pool, &session, RECOVERY_WAIT), Arc::clone(&waker)));
         let work = match started {
-            Some(Ok(threads)) => Work::Threads(Mutex::new(threads)),
+            Some(Ok(threads)) => Work::Threads(threads),
             failed => {
                 if let Some(Err(error)) = failed {
                     fallback = Some(error.to_string());
@@ -196,6 +206,7 @@ impl Pipeline {
             flush_after: Duration::from_millis(self.config.write_buffer_flush_ms),
             record_bytes: self.config.memory_pool_size as usize,
             counters: Arc::clone(&self.counters),
+            notices: self.notices.clone(),
         }
     }
 
@@ -242,30 +253,49 @@ impl Pipeline {
     }
 
     fn settle(&self, cut: Option<Cut>, deadline: Instant) -> bool {
-        let Some(engine) = self.engine.get() else { return true };
-        match &engine.work {
-            Work::Threads(threads) => lock(threads).settle(cut, deadline),
-            Work::Inline(inline) => lock(inline).settle(cut),
-        }
+        [&self.engine, &self.substitute]
+            .into_iter()
+            .filter_map(OnceLock::get)
+            .all(|engine| engine.settle(cut, deadline))
     }
 
-    fn attach(&self) -> Arc<Chain> {
+    fn has_failed(&self) -> bool {
+        self.engine.get().is_some_and(Engine::has_failed)
+    }
+
+    /// A new chain, and the engine that reads it.
+    fn attach(&self) -> (Arc<Chain>, &Engine) {
         let chain = Chain::new(self.chains.fetch_add(1, Ordering::Relaxed));
-        match &self.engine().work {
-            Work::Threads(threads) => lock(threads).attach(Arc::clone(&chain)),
+        let engine = self.working_engine();
+        match &engine.work {
+            Work::Threads(threads) => threads.attach(Arc::clone(&chain)),
             Work::Inline(inline) => lock(inline).attach(Arc::clone(&chain)),
         }
-        chain
+        (chain, engine)
     }
 
     /// Ends the threads and removes the session, of which everything is in the log.
     fn finish(&self) {
-        let Some(engine) = self.engine.get() else { return };
-        if let Work::Threads(threads) = &engine.work {
-            lock(threads).stop();
+        for engine in [&self.engine, &self.substitute].into_iter().filter_map(OnceLock::get) {
+            if let Work::Threads(threads) = &engine.work {
+                threads.stop();
+            }
+            if let Some((session, record)) = &engine.session {
+                session.remove(record.overflow.as_deref());
+            }
         }
-        if let Some((session, record)) = &engine.session {
-            session.remove(record.overflow.as_deref());
+    }
+}
+
+impl Engine {
+    fn has_failed(&self) -> bool {
+        matches!(&self.work, Work::Threads(threads) if threads.has_failed())
+    }
+
+    fn settle(&self, cut: Option<Cut>, deadline: Instant) -> bool {
+        match &self.work {
+            Work::Threads(threads) => threads.settle(cut, deadline),
+            Work::Inline(inline) => lock(inline).settle(cut),
         }
     }
 }

@@ -24,6 +24,8 @@ pub struct Recorder {
     producer: Option<Producer>,
     /// Redacted heads, so that no push allocates.
     head: Vec<u8>,
+    /// The threads have failed, and the substitute is at work.
+    is_degraded: bool,
     closed: bool,
 }
 
@@ -76,6 +78,7 @@ impl Recorder {
             pipeline: Arc::clone(pipeline),
             producer: None,
             head: Vec::with_capacity(4096),
+            is_degraded: false,
             closed: false,
         })
     }
@@ -102,10 +105,14 @@ impl Recorder {
         }
         self.head.clear();
         redact::request_head(origin, head, &mut self.head);
+        if !self.is_degraded && self.pipeline.has_failed() {
+            // What is in the chain stays there for the next start.
+            self.is_degraded = true;
+            self.producer = None;
+        }
         let producer = self.producer.get_or_insert_with(|| {
             let pipeline = &self.pipeline;
-            let chain = pipeline.attach();
-            let engine = pipeline.engine();
+            let (chain, engine) = pipeline.attach();
             Producer::new(
                 chain,
                 Arc::clone(&engine.pool),
@@ -137,7 +144,7 @@ impl Recorder {
         // A drop is counted where it happens, and the exchange is marked when there is room again.
         let _ = producer.push(exchange, kind, bytes, started);
         if kind.is_final()
-            && let Work::Inline(inline) = &self.pipeline.engine().work
+            && let Work::Inline(inline) = &self.pipeline.working_engine().work
         {
             let mut inline = lock(inline);
             if inline.has_room() {
@@ -179,7 +186,7 @@ impl Recorder {
     pub fn stats(&self) -> Stats {
         let pipeline = &*self.pipeline;
         let counters = &pipeline.counters;
-        let engine = pipeline.engine.get();
+        let engine = pipeline.engine.get().map(|_| pipeline.working_engine());
         if let Some(Work::Inline(inline)) = engine.map(|e| &e.work) {
             lock(inline).pump();
         }

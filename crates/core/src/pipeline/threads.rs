@@ -12,8 +12,10 @@
 use super::Cut;
 use super::assembler::Assembler;
 use super::gate::Gate;
+use super::supervise::{Failure, supervise};
 use crate::assembly::{Finished, Recipe};
 use crate::error::{Error, Result};
+use crate::notice::Notices;
 use crate::spool::chain::{Chain, Waker};
 use crate::spool::pool::Pool;
 use crate::stats::Counters;
@@ -27,8 +29,12 @@ use std::time::{Duration, Instant};
 
 const POLL: Duration = Duration::from_millis(10);
 const QUIET_POLLS: u32 = 20;
+/// Whoever waits for a thread looks that often whether it is still there.
+const LOOK_AT_FAILURE: Duration = Duration::from_millis(50);
 const JOBS: usize = 256;
 const LINES: usize = 64;
+/// Share of the pool from which on records are not held back for a fuller batch.
+const PRESSURE: f64 = 0.9;
 
 /// What the assembler is asked to do besides reading.
 #[derive(Debug)]
@@ -67,11 +73,18 @@ impl Progress {
 /// The running threads.
 #[derive(Debug)]
 pub struct Threads {
-    commands: Option<Sender<Command>>,
-    lines: Sender<Message>,
+    /// Taken out when the threads are to end.
+    queues: Mutex<Option<Queues>>,
     waker: Arc<Waker>,
     progress: Arc<Progress>,
     handles: Mutex<Vec<JoinHandle<()>>>,
+    failure: Arc<Failure>,
+}
+
+#[derive(Clone, Debug)]
+struct Queues {
+    commands: Sender<Command>,
+    lines: Sender<Message>,
 }
 
 #[derive(Debug)]
@@ -101,6 +114,8 @@ pub struct Parts {
     pub record_bytes: usize,
     /// What is counted.
     pub counters: Arc<Counters>,
+    /// Where panics are told.
+    pub notices: Notices,
 }
 
 impl Threads {
@@ -114,7 +129,9 @@ impl Threads {
         let progress = Arc::new(Progress::default());
         let gate = Arc::new(Gate::new(record_bytes));
         let mut handles = Vec::with_capacity(workers + 2);
-        let counters = parts.counters;
+        let (counters, notices) = (parts.counters, parts.notices);
+        let failure = Arc::<Failure>::default();
+        let supervised = |name: &'static str| (name, Arc::clone(&failure), notices.clone());
 
         let stage = WriterStage {
             writer,
@@ -124,7 +141,8 @@ impl Threads {
             progress: Arc::clone(&progress),
             flush_after,
         };
-        handles.push(spawn("ct-writer".into(), move || stage.run())?);
+        let (name, failed, tell) = supervised("ct-writer");
+        handles.push(spawn(name.into(), move || supervise(name, &failed, &tell, stage, WriterStage::run))?);
         for number in 0..workers {
             let (jobs, lines, recipe) = (jobs_in.clone(), lines.clone(), recipe.clone());
             let (gate, counters) = (Arc::clone(&gate), Arc::clone(&counters));
@@ -138,12 +156,25 @@ impl Threads {
                 }
             })?);
         }
-        let stage = AssemblerStage { assembler, pool, commands: commands_in, jobs, counters, ticket: 0 };
+        let (progress_of_writer, to_writer) = (Arc::clone(&progress), lines.clone());
+        let stage = AssemblerStage {
+            assembler,
+            progress: progress_of_writer,
+            lines: to_writer,
+            pool,
+            commands: commands_in,
+            jobs,
+            counters,
+            ticket: 0,
+        };
         let reader = Arc::clone(&waker);
-        let handle = spawn("ct-assembler".into(), move || stage.run(&reader))?;
+        let (name, failed, tell) = supervised("ct-assembler");
+        let run = move || supervise(name, &failed, &tell, stage, |stage| stage.run(&reader));
+        let handle = spawn(name.into(), run)?;
         waker.set_thread(handle.thread().clone());
         handles.push(handle);
-        Ok(Self { commands: Some(commands), lines, waker, progress, handles: Mutex::new(handles) })
+        let queues = Mutex::new(Some(Queues { commands, lines }));
+        Ok(Self { queues, waker, progress, handles: Mutex::new(handles), failure })
     }
 
     /// Reads a chain from now on.
@@ -156,35 +187,52 @@ impl Threads {
     pub fn settle(&self, cut: Option<Cut>, deadline: Instant) -> bool {
         let (reply, answer) = bounded(1);
         self.command(Command::Settle { cut, reply });
-        let Ok(ticket) = answer.recv_deadline(deadline) else { return false };
+        let ticket = loop {
+            match answer.recv_deadline(deadline.min(Instant::now() + LOOK_AT_FAILURE)) {
+                Ok(ticket) => break ticket,
+                Err(RecvTimeoutError::Timeout) if !self.has_failed() && Instant::now() < deadline => {}
+                Err(_) => return false,
+            }
+        };
         let mut state = self.progress.lock();
         let failures = state.failures;
         self.progress.wanted.fetch_max(ticket, Ordering::AcqRel);
         // If there is no room the writer is at work, and looks at `wanted` before it waits again.
-        let _ = self.lines.try_send(Message::Look);
+        if let Some(Queues { lines, .. }) = self.queues() {
+            let _ = lines.try_send(Message::Look);
+        }
         while state.below < ticket {
-            if state.failures > failures {
+            let left = deadline.checked_duration_since(Instant::now());
+            let Some(left) = left.filter(|_| state.failures == failures && !self.has_failed()) else {
                 return false;
-            }
-            let Some(left) = deadline.checked_duration_since(Instant::now()) else { return false };
+            };
+            let left = left.min(LOOK_AT_FAILURE);
             state = self.progress.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         true
     }
 
+    /// Whether a thread has panicked beyond help.
+    pub fn has_failed(&self) -> bool {
+        self.failure.is_set()
+    }
+
     /// Ends the threads and waits for them. Only after all has been settled: else this waits for a stalled disk.
-    pub fn stop(&mut self) {
-        self.commands = None;
+    pub fn stop(&self) {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.waker.wake();
-        let (closed, _) = bounded(0);
-        self.lines = closed;
-        for handle in self.handles.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        let handles = std::mem::take(&mut *self.handles.lock().unwrap_or_else(PoisonError::into_inner));
+        for handle in handles {
             let _ = handle.join();
         }
     }
 
+    fn queues(&self) -> Option<Queues> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn command(&self, command: Command) {
-        if let Some(commands) = &self.commands {
+        if let Some(Queues { commands, .. }) = self.queues() {
             // Fails when the thread is gone, and then whoever waits for its answer hears that.
             let _ = commands.send(command);
             self.waker.wake();
@@ -199,6 +247,8 @@ fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle
 
 struct AssemblerStage {
     assembler: Assembler,
+    progress: Arc<Progress>,
+    lines: Sender<Message>,
     pool: Arc<Pool>,
     commands: Receiver<Command>,
     jobs: Sender<Job>,
@@ -207,7 +257,7 @@ struct AssemblerStage {
 }
 
 impl AssemblerStage {
-    fn run(mut self, waker: &Waker) {
+    fn run(&mut self, waker: &Waker) {
         let mut quiet = 0;
         self.pool.make_ready();
         loop {
@@ -224,6 +274,9 @@ impl AssemblerStage {
             }
             if busy {
                 self.pool.make_ready();
+                if self.pool.utilization() > PRESSURE {
+                    self.hurry_writer();
+                }
                 quiet = 0;
             } else {
                 quiet += 1;
@@ -231,10 +284,17 @@ impl AssemblerStage {
             if quiet < QUIET_POLLS {
                 std::thread::park_timeout(POLL);
             } else {
+                self.pool.trim();
                 waker.park_unless(|| self.assembler.has_more() || !self.commands.is_empty());
                 quiet = 0;
             }
         }
+    }
+
+    /// Has written what is ready, so that its segments come back.
+    fn hurry_writer(&self) {
+        self.progress.wanted.fetch_max(self.ticket, Ordering::AcqRel);
+        let _ = self.lines.try_send(Message::Look);
     }
 
     fn read(&mut self) -> bool {
@@ -274,7 +334,7 @@ struct WriterStage {
 }
 
 impl WriterStage {
-    fn run(mut self) {
+    fn run(&mut self) {
         let mut due: Option<Instant> = None;
         loop {
             let next = [due, self.writer.sync_due()].into_iter().flatten().min();

@@ -79,6 +79,19 @@ impl Pool {
         }
     }
 
+    /// Lets go of free segments beyond those that are kept ready. For quiet times.
+    pub fn trim(&self) {
+        let mut free = self.lock_free();
+        let surplus = free.len().saturating_sub(READY);
+        for segment in free.drain(..surplus) {
+            if let Some(path) = segment.path() {
+                let _ = std::fs::remove_file(path);
+            }
+            self.pooled.fetch_sub(1, Ordering::Relaxed);
+            self.counters.trims.add(1);
+        }
+    }
+
     /// Takes back a segment of which nothing is needed any more.
     pub fn give_back(&self, segment: Arc<Segment>) {
         if !segment.is_spilled() {
