@@ -80,6 +80,8 @@ for (const [scheme, lib] of Object.entries({ http, https })) {
   });
 }
 
+/** The pair begins one unit later after each 64 K. */
+const cuts = () => Array.from({ length: 8 }, (_, i) => `${'x'.repeat(65_536 - 6 + i - 2)}😀`).join('');
 const SNOWMAN = '{"snowman":"☃","pair":"😀","accent":"é"}';
 /** What is sent, and every way to send it. Each gets the request and reports callbacks to `called`. */
 const BODIES = {
@@ -119,6 +121,7 @@ const BODIES = {
   'a large string': [(r) => r.end('x'.repeat(480_000)), 'x'.repeat(480_000)],
   'a large string of pairs, cut nowhere': [(r) => { r.write(`a${'😀'.repeat(100_000)}`); r.end('☃é'.repeat(70_001)); },
     `a${'😀'.repeat(100_000)}${'☃é'.repeat(70_001)}`],
+  'a large string with a pair at each possible place of a cut': [(r) => r.end(cuts()), cuts()],
   'a large string with halves of pairs': [(r) => r.end('\ud83d\ude00\ud83d\udc00 \ude00'.repeat(30_000), 'UTF-8'), '\ud83d\ude00\ud83d\udc00 \ude00'.repeat(30_000)],
   'a large string, base64': [(r) => r.end(noise(150_000).toString('base64'), 'base64'), noise(150_000)],
   'a large string, latin1': [(r) => r.end('é'.repeat(150_000), 'latin1'), Buffer.from('é'.repeat(150_000), 'latin1')],

@@ -8,7 +8,7 @@ const { readFileSync } = require('node:fs');
 const http2 = require('node:http2');
 const net = require('node:net');
 const path = require('node:path');
-const { Readable, pipeline } = require('node:stream');
+const { Duplex, Readable, pipeline } = require('node:stream');
 const { describe, test } = require('node:test');
 const { install } = require('../lib/hooks/http2.js');
 const { compare, noise } = require('./support/hook-compare.js');
@@ -208,6 +208,23 @@ describe('responses', { timeout: 60_000 }, () => {
         return { ...rest, body: digest(body) === body ? body : digest(body) };
       }),
       verify: assertComplete,
+    }));
+  }
+
+  // As under a proxy agent: frames are then read within a callback of the stream's, and 'response' comes after the data.
+  for (const trailing of [false, true]) {
+    test(`a connection of the program's own, everything in one segment${trailing ? ', in two chunks' : ''}`, () => compare(install, {
+      serve: () => serveFrames((peer, id) => peer.answer(id, data(id, 'first '), data(id, trailing ? 'last' : '', !trailing), ...(trailing ? [data(id, '', true)] : []))),
+      client: ({ origin }) => {
+        const socket = net.connect(Number(new URL(origin).port), '127.0.0.1');
+        const own = Duplex.from({ readable: socket, writable: socket });
+        return session(({ session: s }) => outcome(s.request(POST).end('question')), { createConnection: () => own })({ origin });
+      },
+      verify: ({ exchange }) => {
+        assert.equal(exchange.outcome, 'end');
+        assert.equal(exchange.status, 200);
+        assert.equal(String(exchange.responseBody), trailing ? 'first last' : 'first ');
+      },
     }));
   }
 

@@ -7,7 +7,8 @@
 //   emit                       finish ─ response │ upgrade │ connect ─ error ─ close
 //   destroy                    the program's own ending, which Node reports as a reset or not at all
 //   onSocket                   heads that go out before any of these (`Expect: 100-continue`)
-//   push, _dump of a response  its body as the parser hands it over, read by anybody or not
+//
+// and on each recorded response, see http-response.js.
 //
 // Events are seen in `emit` and not by listeners: those are counted, listed and removed by programs, and one for
 // 'response', 'upgrade' or 'error' changes what Node does.
@@ -15,15 +16,13 @@
 // What is easily overlooked:
 // - `end(data)` does not call `write`; a wrapper of the program's may. Whoever is nearest to the wire is recorded.
 // - Headers given as an array are rendered by the constructor, but sent with the first write only.
-// - A response without a listener, and one whose request was destroyed, is dumped: the parser does not push its body.
-//   follow-redirects (axios) destroys each redirected request while the rest of its answer is being parsed.
 // - A 101 or the answer to CONNECT is no 'response', and is on no channel.
 // - Where the program ends an exchange itself, Node either says nothing ('close' alone) or ECONNRESET.
 
 const { now } = require('../clock.js');
 const { SOURCE } = require('../kinds.js');
-const { pairLines, responseHead } = require('../wire-head.js');
 const { CANCELLED, beginExchange } = require('./http-exchange.js');
+const { headOf, watchBody } = require('./http-response.js');
 const { tap } = require('./http-taps.js');
 const { targetOf } = require('./http-target.js');
 
@@ -189,59 +188,6 @@ function onDestroy(request, error) {
   } catch (fault) {
     hub?.fault(HOOK, fault);
   }
-}
-
-/**
- * @param {Response} response
- * @param {Exchange} exchange
- */
-function watchBody(response, exchange) {
-  const { push, _dump } = response;
-  let dumped = false;
-  define(response, 'push', function (/** @type {unknown} */ chunk) {
-    onBody(this, exchange, chunk);
-    return dumped && chunk !== null ? true : Reflect.apply(push, this, arguments);
-  });
-  // The parser asks `_dumped` before it pushes. Told that it may go on, it comes to `push` above, where what it would
-  // have dropped is dropped after a look.
-  define(response, '_dump', function () {
-    const result = Reflect.apply(_dump, this, arguments);
-    dumped = true;
-    this._dumped = false;
-    return result;
-  });
-}
-
-/**
- * @param {object} object
- * @param {string} name
- * @param {(this: any, ...args: any[]) => unknown} value
- */
-function define(object, name, value) {
-  Object.defineProperty(object, name, { value, configurable: true, enumerable: false, writable: true });
-}
-
-/**
- * @param {Response} response
- * @param {Exchange} exchange
- * @param {unknown} chunk a view on the parser's buffer, or null for the end
- */
-function onBody(response, exchange, chunk) {
-  const t0 = now();
-  if (chunk !== null) {
-    exchange.responseBody(/** @type {Uint8Array} */ (chunk), t0);
-    return;
-  }
-  // Where the connection was lost Node ends the stream as well.
-  if (response.complete) exchange.responseEnd(pairLines(response.rawTrailers), t0);
-}
-
-/**
- * @param {Response} response
- * @returns {string}
- */
-function headOf({ statusCode, statusMessage, rawHeaders, httpVersion }) {
-  return responseHead(/** @type {number} */ (statusCode), statusMessage, pairLines(rawHeaders), httpVersion);
 }
 
 /**

@@ -223,7 +223,7 @@ function errorOf(error) {
  * @returns {string}
  */
 function reasonOf({ rstCode }) {
-  if (rstCode === undefined || rstCode === 0) return CANCELLED;
+  if (rstCode === undefined || rstCode === 0) return CANCELLED; // `close()`, `destroy()`, or those of the session
   const name = ERROR_CODES[rstCode] ?? `NGHTTP2_${rstCode}`;
   return `${name}\nstream closed with error code ${name}`;
 }

@@ -29,15 +29,11 @@ function encode(text, encoding, use) {
   scratch ??= new Uint8Array(SCRATCH_BYTES);
   encoder ??= new TextEncoder();
   for (let start = 0; start < text.length;) {
-    let end = Math.min(start + SCRATCH_BYTES, text.length);
-    if (end < text.length && isHighSurrogate(text.charCodeAt(end - 1))) end--; // its other half is in the next piece
-    const { read, written } = encoder.encodeInto(text.slice(start, end), scratch);
+    // No surrogate pair is torn: a slice that ends in half of one has at most one byte left for it, which would take three.
+    const { read, written } = encoder.encodeInto(text.slice(start, start + SCRATCH_BYTES), scratch);
     use(scratch.subarray(0, written));
     start += read;
   }
 }
-
-/** @param {number} code */
-const isHighSurrogate = (code) => code >= 0xd800 && code <= 0xdbff;
 
 module.exports = { encode };
