@@ -248,31 +248,43 @@ fn open_segments(disk: &Disk, session: &Session, record: &Record) -> Result<Vec<
 fn read_entries(segments: &[Hold], report: &mut Report) -> Vec<Entry> {
     let mut entries = Vec::new();
     for hold in segments {
-        let mut at = SEGMENT_HEADER_LEN;
-        loop {
-            match hold.segment().entry(at) {
-                Ok(Some((header, crc))) => {
-                    if is_silent(hold, at, &header) {
-                        // The other copy is read.
-                    } else if is_whole(hold, at, &header, crc) {
-                        entries.push(Entry { hold: hold.clone(), at, header });
-                    } else {
-                        report.damaged += 1;
-                    }
-                    at += header.entry_len();
-                }
-                Ok(None) => break,
-                Err(why) => {
-                    tracing::warn!(why, "a spool entry is damaged");
-                    report.damaged += 1;
-                    break;
-                }
+        let (found, damaged) = walk(hold);
+        report.damaged += damaged;
+        for (at, header, crc) in found {
+            if is_silent(hold, at, &header) {
+                // The other copy is read.
+            } else if is_whole(hold, at, &header, crc) {
+                entries.push(Entry { hold: hold.clone(), at, header });
+            } else {
+                report.damaged += 1;
             }
         }
     }
     entries.sort_by_key(|e| (e.header.chain, e.header.sequence));
     entries.dedup_by_key(|e| (e.header.chain, e.header.sequence));
     entries
+}
+
+/// The entries of a segment with the stored checksums of their payloads, and how often something stood between them that is
+/// none.
+fn walk(hold: &Hold) -> (Vec<(usize, EntryHeader, u32)>, u64) {
+    let segment = hold.segment();
+    let (mut found, mut damaged, mut at) = (Vec::new(), 0, SEGMENT_HEADER_LEN);
+    loop {
+        let entry = segment.entry(at);
+        if let Ok(Some((header, crc))) = entry {
+            found.push((at, header, crc));
+            at += header.entry_len();
+            continue;
+        }
+        // As a rule the entries end here. Behind damage they go on.
+        let next = segment.next_entry(at);
+        damaged += u64::from(entry.is_err() || next.is_some());
+        match next {
+            Some(next) => at = next,
+            None => return (found, damaged),
+        }
+    }
 }
 
 fn is_silent(hold: &Hold, at: usize, header: &EntryHeader) -> bool {
@@ -292,14 +304,12 @@ fn is_whole(hold: &Hold, at: usize, header: &EntryHeader, crc: u32) -> bool {
 fn collect_heads(segments: &[Hold]) -> Vec<Head> {
     let mut heads = Vec::new();
     for hold in segments {
-        let mut at = SEGMENT_HEADER_LEN;
-        while let Ok(Some((header, _))) = hold.segment().entry(at) {
+        for (at, header, _) in walk(hold).0 {
             if header.flags & FLAG_INTENT != 0 {
                 let key = (header.chain, header.exchange);
                 let intent = hold.segment().intent(at).ok().flatten();
                 heads.push(Head { key, hold: hold.clone(), at, intent });
             }
-            at += header.entry_len();
         }
     }
     heads

@@ -255,6 +255,16 @@ impl Segment {
         Ok(Some((header, payload_crc)))
     }
 
+    /// Where, after `at`, the next whole entry of this generation starts, if there is one: for going on behind damage.
+    pub fn next_entry(&self, at: usize) -> Option<usize> {
+        let start = (at + 8).next_multiple_of(8);
+        let bytes = self.read(start.min(self.published()), self.published()).ok()?;
+        let generation = self.generation.to_le_bytes();
+        let looks_right = |offset: &usize| bytes[offset + 4..offset + 8] == generation;
+        let offsets = (0..bytes.len().saturating_sub(HEADER_LEN)).step_by(8).filter(looks_right);
+        offsets.map(|offset| start + offset).find(|at| matches!(self.entry(*at), Ok(Some(_))))
+    }
+
     /// Stores the checksum of the payload of the entry at `at`.
     pub fn set_payload_crc(&self, at: usize, crc: u32) -> std::io::Result<()> {
         self.store(at + 52, &crc.to_le_bytes())
