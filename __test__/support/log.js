@@ -9,9 +9,9 @@ const { valueAt, withoutSpace } = require('./json-bytes');
 /** @typedef {{ line: Buffer, value: any, file: string }} LogRecord a line of the log: as bytes and parsed */
 /** @typedef {{ entry: Entry, record: LogRecord }} Match */
 
-/** Every record in every log under a client's folder. @param {string} cwd @returns {LogRecord[]} */
-function readLog(cwd) {
-  const folder = path.join(cwd, '.claude-trace');
+/** Every record in every log under a client's folder. @param {string} cwd @param {string} [logs] @returns {LogRecord[]} */
+function readLog(cwd, logs = '.claude-trace') {
+  const folder = path.join(cwd, logs);
   if (!fs.existsSync(folder)) return [];
   const files = fs.readdirSync(folder).filter((name) => name.endsWith('.jsonl')).sort();
   return files.flatMap((name) => readLines(path.join(folder, name)));

@@ -271,3 +271,38 @@ fn when_a_thread_cannot_be_helped_standard_mode_takes_over_and_the_next_start_br
     // The process still holds its first session: its end is what frees the lock, so another process recovers it.
     drop(recorder);
 }
+
+#[test]
+fn a_pipeline_that_ends_before_its_log_could_be_written_leaves_everything_to_the_next_start() {
+    // It was lost: the claims of the threads that ended gave the segments back to the pool, which cleared them.
+    for zero_latency in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let well = AtomicBool::new(false);
+        let fate = Fate::Fails(Errno::NOSPC);
+        let faults = Arc::new(FromNth {
+            op: Op::Write,
+            n: 1,
+            count: usize::MAX,
+            fate,
+            seen: AtomicUsize::new(0),
+            met: AtomicUsize::new(0),
+            well,
+        });
+        let failing =
+            Config { disk: Disk::with_faults(Arc::clone(&faults) as _), ..config(dir.path(), zero_latency) };
+        let mut recorder = Recorder::new(&Pipeline::new(failing, Notices::silent()).unwrap()).unwrap();
+        assert_eq!(push_all(&mut recorder), EXCHANGES);
+        let until = Instant::now() + Duration::from_secs(20);
+        assert!(!recorder.close("done", until));
+        drop(recorder);
+
+        // Its threads end by themselves; the lock is free when they have.
+        let next =
+            || Recorder::new(&Pipeline::new(config(dir.path(), true), Notices::silent()).unwrap()).unwrap();
+        while bodies(dir.path()).is_empty() {
+            assert!(Instant::now() < until, "nothing came back, zero latency {zero_latency}");
+            assert!(next().close("done", until));
+        }
+        assert_eq!(bodies(dir.path()), [0, 1, 2, 3], "zero latency {zero_latency}");
+    }
+}

@@ -173,6 +173,41 @@ fn past_the_limit_entries_are_dropped_counted_and_marked() {
 }
 
 #[test]
+fn drop_newest_keeps_to_the_pool() {
+    let dir = tempfile::tempdir().unwrap();
+    let when_full = claude_trace_core::config::WhenFull::DropNewest;
+    let mut recorder = recorder(Config { memory_pool_size: 65536, when_full, ..config(dir.path()) });
+    let id = begin(&mut recorder, b"x");
+    respond(&mut recorder, id, &[&vec![b'x'; 100_000]]);
+    let stats = recorder.stats();
+    assert!(stats.drops > 0 && stats.spills == 0 && stats.spool_bytes <= 65536, "{stats:?}");
+    end(&mut recorder, id);
+    assert!(recorder.close("done", soon()));
+    assert_eq!(records(dir.path())[0]["trace"]["gap"], true);
+}
+
+#[test]
+fn a_stalled_log_fills_the_spool_to_its_limit_and_no_further() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("logs"), b"a file in the way").unwrap();
+    let limit = 2 * 1024 * 1024;
+    let mut recorder =
+        recorder(Config { memory_pool_size: 262_144, max_spool_bytes: limit, ..config(dir.path()) });
+    let body = vec![b'x'; 10_000];
+    for _ in 0..2000 {
+        if let Some(id) =
+            recorder.begin(Source::Undici, ORIGIN, REQUEST, monotonic_nanos(), monotonic_nanos())
+        {
+            respond(&mut recorder, id, &[&body]);
+            end(&mut recorder, id);
+        }
+    }
+    let stats = recorder.stats();
+    assert!(stats.drops > 0, "20 MB do not fit");
+    assert!(stats.spool_bytes <= limit && stats.memory_bytes <= limit + 2 * 262_144, "{stats:?}");
+}
+
+#[test]
 fn open_exchanges_are_cut_off_when_the_recorder_closes() {
     let dir = tempfile::tempdir().unwrap();
     let mut recorder = recorder(config(dir.path()));

@@ -197,6 +197,11 @@ impl Open {
         Some((&self.holds[head.hold as usize], head.entry as usize))
     }
 
+    /// Notes that entries of it were dropped.
+    pub fn mark_gap(&mut self) {
+        self.gap = true;
+    }
+
     /// Notes in the spool that nothing is left to be done for this exchange.
     pub fn mark_done(&self) {
         if let Some((hold, at)) = self.intent_place() {

@@ -87,18 +87,24 @@ impl Assembler {
                 any = true;
             }
         }
-        readers.retain(|r| r.segment.is_some() || !r.chain.has_ended() || r.chain.has_segments());
         state.measure();
         any
     }
 
     /// Ends the open exchanges of one chain, or of all.
     pub fn cut(&mut self, chain: Option<u32>, why: &'static str, mut finish: impl FnMut(Finished)) {
-        for finished in self.state.table.cut(chain, why) {
+        for mut finished in self.state.table.cut(chain, why) {
+            let number = finished.open.number;
+            if self.readers.iter().any(|r| r.chain.number == finished.open.chain && r.chain.was_lossy(number))
+            {
+                finished.open.mark_gap();
+            }
             self.state.closed(&finished.open);
             finish(finished);
         }
         self.state.measure();
+        // What has been read to its end is needed no more, now that it has been asked for gaps.
+        self.readers.retain(|r| r.segment.is_some() || !r.chain.has_ended() || r.chain.has_segments());
     }
 }
 

@@ -287,6 +287,13 @@ impl Pipeline {
     }
 }
 
+impl Drop for Engine {
+    /// Whatever is not in the log stays in the spool for the next start.
+    fn drop(&mut self) {
+        self.pool.freeze();
+    }
+}
+
 impl Engine {
     fn has_failed(&self) -> bool {
         matches!(&self.work, Work::Threads(threads) if threads.has_failed())

@@ -62,12 +62,19 @@ pub struct Chain {
     handed_over: Mutex<VecDeque<Hold>>,
     /// The producer is gone.
     ended: AtomicBool,
+    /// Exchanges of which an entry was dropped.
+    lossy: Mutex<HashSet<u64>>,
 }
 
 impl Chain {
     /// A chain that nothing has been pushed into.
     pub fn new(number: u32) -> Arc<Self> {
-        Arc::new(Self { number, handed_over: Mutex::default(), ended: AtomicBool::new(false) })
+        Arc::new(Self {
+            number,
+            handed_over: Mutex::default(),
+            ended: AtomicBool::new(false),
+            lossy: Mutex::default(),
+        })
     }
 
     /// The next segment for the reader.
@@ -78,6 +85,11 @@ impl Chain {
     /// Whether there is a next segment.
     pub fn has_segments(&self) -> bool {
         !self.handed_over.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Whether entries of an exchange were dropped that no later entry could tell of. Forgets it.
+    pub fn was_lossy(&self, exchange: u64) -> bool {
+        self.lossy.lock().unwrap_or_else(PoisonError::into_inner).remove(&exchange)
     }
 
     /// Whether the producer is gone.
@@ -179,9 +191,16 @@ impl Producer {
             Times { started, at: started },
         );
         match done {
-            Ok(()) if gap => drop(self.with_gap.remove(&exchange)),
+            // The entry has told of it.
+            Ok(()) if gap => {
+                self.with_gap.remove(&exchange);
+                self.chain.was_lossy(exchange);
+            }
             Ok(()) => {}
-            Err(Dropped) => drop(self.with_gap.insert(exchange)),
+            Err(Dropped) => {
+                self.with_gap.insert(exchange);
+                self.chain.lossy.lock().unwrap_or_else(PoisonError::into_inner).insert(exchange);
+            }
         }
         done
     }

@@ -8,7 +8,7 @@ use crate::disk::Disk;
 use crate::error::Result;
 use crate::stats::Counters;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Warm segments that are kept ready: a body of the size of a segment crosses into a second one.
@@ -30,6 +30,8 @@ pub struct Pool {
     pooled: AtomicUsize,
     spilled: AtomicUsize,
     generation: AtomicU32,
+    /// Nothing is used again any more.
+    frozen: AtomicBool,
     counters: Arc<Counters>,
 }
 
@@ -57,6 +59,7 @@ impl Pool {
             pooled: AtomicUsize::new(0),
             spilled: AtomicUsize::new(0),
             generation: AtomicU32::new(0),
+            frozen: AtomicBool::new(false),
             counters,
         }
     }
@@ -92,8 +95,17 @@ impl Pool {
         }
     }
 
+    /// From now on segments stay as they are. The claims on them go with the threads that end, and do not say that what was
+    /// in them is in the log.
+    pub fn freeze(&self) {
+        self.frozen.store(true, Ordering::SeqCst);
+    }
+
     /// Takes back a segment of which nothing is needed any more.
     pub fn give_back(&self, segment: Arc<Segment>) {
+        if self.frozen.load(Ordering::SeqCst) {
+            return;
+        }
         if !segment.is_spilled() {
             match Segment::recycle(segment, self.next_generation()) {
                 Ok(segment) => self.lock_free().push(Arc::new(segment)),
