@@ -146,3 +146,43 @@ fn whole_segments_are_recovered_beside_a_damaged_one() {
     assert_eq!(lines(dir.path()).len(), 5);
     assert_eq!(recover(&session).unwrap().recovered, 0, "once is enough");
 }
+
+/// Everything fails from the n-th operation on: to those who come after, that is a kill.
+#[derive(Debug)]
+struct DeadFrom(std::sync::atomic::AtomicUsize);
+
+impl claude_trace_core::disk::Faults for DeadFrom {
+    fn fate(&self, _op: claude_trace_core::disk::Op, _path: &Path) -> claude_trace_core::disk::Fate {
+        use std::sync::atomic::Ordering::SeqCst;
+        match self.0.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)) {
+            Ok(_) => claude_trace_core::disk::Fate::Done,
+            // A write leaves a part of itself, as a kill does.
+            Err(_) => claude_trace_core::disk::Fate::StopsAfter(9, rustix::io::Errno::IO),
+        }
+    }
+}
+
+#[test]
+fn a_recovery_may_stop_after_any_operation_and_the_next_one_goes_on() {
+    let segments = [segment_of(5)];
+    for n in 0.. {
+        assert!(n < 500, "it does not come to an end");
+        let dir = tempfile::tempdir().unwrap();
+        drop(orphan(dir.path(), &segments));
+        let root = dir.path().join("spool");
+        let dying = Disk::with_faults(Arc::new(DeadFrom(n.into())));
+        let first = session::orphans(&dying, &root).pop().map(|session| recover(&session));
+        let finished = matches!(first, Some(Ok(_)));
+        if !finished {
+            let second = session::orphans(&Disk::default(), &root).pop().expect("it is still there");
+            recover(&second).unwrap();
+        }
+        let records = lines(dir.path());
+        let ids: std::collections::HashSet<_> =
+            records.iter().map(|r| r["trace"]["id"].to_string()).collect();
+        assert_eq!((records.len(), ids.len()), (5, 5), "after operation {n}");
+        if finished {
+            return;
+        }
+    }
+}

@@ -379,8 +379,9 @@ impl SegmentWriter {
                 bytes.resize(len, 0);
                 header.hook_ns = hook_ns();
                 bytes[..HEADER_LEN].copy_from_slice(&header.encode());
-                bytes[..4].copy_from_slice(&commit);
                 disk.write_at(file, self.segment.name(), &bytes, at as u64)?;
+                // A kill can split a write between two pages, so what says that it is whole is written after it.
+                disk.write_at(file, self.segment.name(), &commit, at as u64)?;
             }
         }
         self.cursor = at + len;
