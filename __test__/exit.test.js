@@ -111,6 +111,16 @@ test('the start that completes a log may be in another folder', async () => {
   assertRecovered(run.cwd, run.received);
 });
 
+test('a log that is not complete within exitDrainMs is completed by the next start', async () => {
+  const { cwd, code, stderr } = await end('work', { env: { CLAUDE_TRACE_EXIT_DRAIN_MS: '0' } });
+  assert.equal(code, 0);
+  // Nothing was waited for: whether it was complete by then is up to the threads.
+  assert.match(stderr, /^(claude-trace: the log was not complete after 0 ms: .*\n)?$/);
+  await nextStart(cwd);
+  assert.equal(readLog(cwd).length, 1);
+  assert.deepEqual(spoolOf(cwd), []);
+});
+
 test('standard mode is completed by the next start as well', async () => {
   const run = await end('wait', { env: { CLAUDE_TRACE_ZERO_LATENCY: 'false' }, whenReady: (pid) => process.kill(pid, 'SIGKILL') });
   await nextStart(run.cwd);
