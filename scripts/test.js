@@ -15,6 +15,8 @@ const { Steps, root } = require('./run.js');
 const { check } = require('./check.js');
 
 const OTHERS = ['node22', 'node24', 'node26'];
+/** What does not depend on the Node it runs on is run once. */
+const ONCE = ['architecture', 'benchmark', 'bin', 'config-docs', 'disk', 'durability-docs', 'kill', 'types'];
 
 const args = process.argv.slice(2);
 const only = args[0] === '--node' ? args.splice(0, 2)[1] : undefined;
@@ -29,8 +31,8 @@ if (!chosen) {
 
 const unpacked = unpack();
 try {
-  const files = args.length > 0 ? args : testFiles();
-  for (const { name, binary } of nodes()) {
+  for (const [index, { name, binary }] of nodes().entries()) {
+    const files = args.length > 0 ? args : testFiles(index === 0);
     const runner = ['--test', '--test-reporter=spec', '--test-timeout=300000', `--test-concurrency=${os.availableParallelism()}`];
     steps.run(`tests on ${name}`, binary, [...runner, ...files], { CLAUDE_TRACE_TEST_PACKAGE: unpacked.package });
   }
@@ -39,9 +41,10 @@ try {
 }
 steps.end();
 
-function testFiles() {
-  const all = fs.readdirSync(path.join(root, '__test__')).filter((file) => file.endsWith('.test.js'));
-  return all.sort().map((file) => path.join('__test__', file));
+/** @param {boolean} all those that are run once too */
+function testFiles(all) {
+  const names = fs.readdirSync(path.join(root, '__test__')).filter((file) => file.endsWith('.test.js'));
+  return names.filter((name) => all || !ONCE.includes(name.slice(0, -8))).sort().map((name) => path.join('__test__', name));
 }
 
 /** The Nodes to test on, this one first. */

@@ -5,13 +5,13 @@ const { CONFIGURATIONS } = require('./plan.js');
 
 /** @typedef {import('./run.js').Outcome} Outcome */
 
-/** @type {[string, (outcome: Outcome) => number][]} */
+/** What is counted; of two columns in a narrow terminal the one with the higher number goes first. @type {[string, (outcome: Outcome) => number, number?][]} */
 const COLUMNS = [
   ['kills', (o) => o.kills],
   ['recoveries killed', (o) => o.recoveriesKilled],
-  ['in a write', (o) => o.halfLines],
+  ['in a write', (o) => o.halfLines, 1],
   ['exchanges', (o) => o.verdict.exchanges],
-  ['recovered', (o) => o.verdict.recovered],
+  ['recovered', (o) => o.verdict.recovered, 2],
   ['bytes acknowledged', (o) => o.verdict.bytesTold],
   ['bytes lost', (o) => o.verdict.bytesLost],
   ['duplicates', (o) => o.verdict.duplicates],
@@ -26,8 +26,8 @@ function figures(outcomes, width) {
   /** @param {string} title @param {readonly Outcome[]} own */
   const row = (title, own) => [title, ...COLUMNS.map(([, count]) => digits(own.reduce((sum, o) => sum + count(o), 0)))];
   const rows = CONFIGURATIONS.map(({ title }) => row(title, outcomes.filter(({ plan }) => plan.configuration.title === title)));
-  const columns = ['recorder', ...COLUMNS.map(([title]) => title)].map((title, i) => ({ title, align: /** @type {'left' | 'right'} */ (i === 0 ? 'left' : 'right') }));
-  return table(columns, [...rows, row('all', outcomes)], width);
+  const columns = COLUMNS.map(([title, , priority]) => ({ title, align: /** @type {const} */ ('right'), ...(priority !== undefined && { priority }) }));
+  return table([{ title: 'recorder', align: 'left', least: 30 }, ...columns], [...rows, row('all', outcomes)], width);
 }
 
 /** What went wrong, where it lies, and how to see it again. @param {Outcome} outcome */

@@ -59,7 +59,7 @@ async function run(seed, index, { loader, standin, folders, snapshots = false })
   await standin.reset();
   let kills = 0;
   let recoveriesKilled = 0;
-  let halfLines = 0;
+  const halfLines = new Set();
   const problems = [];
   const stderr = fs.openSync(path.join(place.folder, 'stderr.txt'), 'a');
   for (const [number, life] of plan.lives.entries()) {
@@ -70,24 +70,30 @@ async function run(seed, index, { loader, standin, folders, snapshots = false })
       else if (life.kind === 'client') kills++;
       else recoveriesKilled++;
     }
-    halfLines += filesIn(place.logs).filter((name) => name.endsWith('.jsonl') && endsInHalfALine(path.join(place.logs, name))).length;
+    for (const half of halfLinesIn(place.logs)) halfLines.add(half);
     if (snapshots) fs.cpSync(place.folder, `${place.folder}-after-${number}`, { recursive: true, verbatimSymlinks: true });
   }
   fs.closeSync(stderr);
+  const said = fs.readFileSync(path.join(place.folder, 'stderr.txt'), 'utf8');
+  if (said !== '') problems.push(`on stderr: ${said.slice(0, 500)}`);
   const verdict = judge(place, await standin.account());
   verdict.problems.unshift(...problems);
   if (verdict.problems.length > 0) fs.writeFileSync(path.join(place.folder, 'plan.json'), JSON.stringify({ ...plan, problems: verdict.problems }, null, 2));
   else if (!snapshots) fs.rmSync(place.folder, { recursive: true, force: true });
-  return { plan, kills, recoveriesKilled, halfLines, verdict, place };
+  return { plan, kills, recoveriesKilled, halfLines: halfLines.size, verdict, place };
 }
 
-/** @param {string} log */
-function endsInHalfALine(log) {
-  const file = fs.openSync(log, 'r');
-  const last = Buffer.from('\n');
-  fs.readSync(file, last, 0, 1, Math.max(0, fs.fstatSync(file).size - 1));
-  fs.closeSync(file);
-  return last[0] !== 10;
+/** Logs that end in half a line, with its end: one that a second kill has left there is the same one. @param {string} logs */
+function halfLinesIn(logs) {
+  return filesIn(logs).flatMap((name) => {
+    if (!name.endsWith('.jsonl')) return [];
+    const file = fs.openSync(path.join(logs, name), 'r');
+    const { size } = fs.fstatSync(file);
+    const last = Buffer.from('\n');
+    fs.readSync(file, last, 0, 1, Math.max(0, size - 1));
+    fs.closeSync(file);
+    return last[0] === 10 ? [] : [`${name} ${size}`];
+  });
 }
 
 /** @param {string} root @returns {Place} */

@@ -1,6 +1,7 @@
 'use strict';
 
-// What a client says of itself before it is killed: records of 12 bytes, appended to a file.
+// What a client says of itself before it is killed: records of 16 bytes, appended to a file. A page holds a whole number of
+// them: a write that crosses from one page to the next can be cut there by the kill.
 
 /**
  * BEGUN: the request and its body of so many bytes have passed the hooks. RECEIVED: so many bytes of the response's body were
@@ -8,11 +9,11 @@
  * DONE, the process is about to end by itself.
  */
 const TOLD = Object.freeze({ BEGUN: 1, RECEIVED: 2, ENDED: 3, STARTED: 4, DONE: 5 });
-const RECORD = 12;
+const RECORD = 16;
 
 /** @param {number} what one of TOLD @param {number} exchange @param {number} bytes */
 function encode(what, exchange, bytes) {
-  const record = Buffer.allocUnsafe(RECORD);
+  const record = Buffer.alloc(RECORD);
   record.writeUInt32LE(what, 0);
   record.writeUInt32LE(exchange, 4);
   record.writeUInt32LE(bytes, 8);

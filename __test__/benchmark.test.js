@@ -1,0 +1,152 @@
+'use strict';
+
+// The benchmarks as programs: that they measure what they say. Of how fast anything is, nothing is said here.
+
+const assert = require('node:assert/strict');
+const { execFile } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { after, before, describe, test } = require('node:test');
+const { promisify } = require('node:util');
+const { ANSWERS, bytesOf } = require('../benchmark/support/answers.js');
+const { median, medianInterval, quantile, randomFrom, shuffled, spread } = require('../benchmark/support/statistics.js');
+const { CASES } = require('../benchmark/overhead/cases.js');
+const { summarise } = require('../benchmark/overhead/summary.js');
+
+const RUN = path.join(__dirname, '../benchmark/overhead/run.js');
+const PACKAGE = process.env.CLAUDE_TRACE_TEST_PACKAGE ?? path.join(__dirname, '..');
+
+test('quantiles, medians and their intervals are right where the answer is known', () => {
+  assert.equal(quantile([1, 2, 3, 4, 5], 0.5), 3);
+  assert.equal(quantile([1, 2, 3, 4], 0.5), 2.5);
+  assert.equal(quantile([7], 0.99), 7);
+  assert.ok(Number.isNaN(quantile([], 0.5)));
+  assert.equal(median([9, 1, 5]), 5);
+  assert.deepEqual(spread([4, 1, 2, 3, 5]), { median: 3, q1: 2, q3: 4 });
+  const { low, high } = medianInterval([10, 11, 12, 13, 14, 15, 16, 17, 18, 19], randomFrom(1));
+  assert.ok(low >= 10 && low < 14.5 && high > 14.5 && high <= 19, `${low} to ${high}`);
+  assert.deepEqual(medianInterval([3, 3, 3], randomFrom(1)), { low: 3, high: 3 });
+});
+
+test('an order can be had again from its seed, and loses nothing', () => {
+  const items = Array.from({ length: 50 }, (_, i) => i);
+  assert.deepEqual(shuffled(items, randomFrom(7)), shuffled(items, randomFrom(7)));
+  assert.notDeepEqual(shuffled(items, randomFrom(7)), shuffled(items, randomFrom(8)));
+  assert.deepEqual(shuffled(items, randomFrom(7)).sort((a, b) => a - b), items);
+});
+
+test('an unpaced stream is 200 events of about 150 bytes', () => {
+  const { chunks } = ANSWERS.unpaced;
+  assert.equal(chunks.length, 200);
+  assert.deepEqual(new Set(chunks.slice(2, -3).map(({ length }) => length)), new Set([150]));
+  assert.ok(Math.abs(bytesOf(ANSWERS.unpaced) / 200 - 150) < 3);
+});
+
+test('a difference is taken within its round, and judged by untraced against itself', () => {
+  const c = /** @type {any} */ (CASES.find(({ id }) => id === 'json'));
+  // Each round is slower than the one before, by more than any variant is: only pairs can tell them apart.
+  const sample = (variant, round, extra) => ({
+    node: '0', case: c.id, variant, round, order: 0, hooks: null, requests: 1, pairs: 1, othersCores: 0, serverBusyPerRequestMs: 1,
+    metrics: { firstByteP50Ms: 100 * round + extra, requestsPerSecond: 10 },
+  });
+  const rounds = [1, 2, 3, 4, 5];
+  const noise = [-2, -1, 0, 1, 2];
+  const samples = [
+    ...rounds.map((round) => sample('untraced', round, 0)),
+    ...rounds.map((round, i) => sample('untraced-again', round, noise[i])),
+    ...rounds.map((round) => sample('ours', round, 0.5)),
+    ...rounds.map((round) => sample('ours-disk', round, 5)),
+  ];
+  const { variants, serverBusy } = summarise(/** @type {any} */ (samples), c, 1);
+  const of = (id) => variants.find(({ variant }) => variant === id)?.differences?.firstByteP50Ms;
+  assert.equal(of('ours')?.median, 0.5);
+  assert.equal(of('ours')?.isWithinSpread, true);
+  assert.equal(of('ours-disk')?.median, 5);
+  assert.equal(of('ours-disk')?.isWithinSpread, false);
+  assert.deepEqual([of('untraced-again')?.q1, of('untraced-again')?.q3], [-1, 1]);
+  assert.equal(variants.find(({ variant }) => variant === 'untraced')?.differences, null);
+  assert.equal(serverBusy, 0.01);
+});
+
+describe('overhead --quick', () => {
+  /** @type {string} */
+  let folder;
+  /** @type {{ stdout: string, stderr: string }} */
+  let output;
+  /** @type {any} */
+  let results;
+  /** @type {any[]} samples as objects */
+  let samples;
+
+  before(async () => {
+    folder = fs.mkdtempSync(path.join(os.tmpdir(), 'claude-trace-benchmark-test-'));
+    const json = path.join(folder, 'results', 'overhead.json');
+    // Fails, as execFile does, when the exit code says that something was not recorded.
+    output = await promisify(execFile)(process.execPath, [RUN, '--quick', '--package', PACKAGE, '--json', json]);
+    results = JSON.parse(fs.readFileSync(json, 'utf8'));
+    samples = results.samples.map((row) => Object.fromEntries(results.columns.map((name, i) => [name, row[i]])));
+  });
+  after(() => fs.rmSync(folder, { recursive: true, force: true }));
+
+  test('every variant was measured in every case', () => {
+    const variants = ['untraced', 'untraced-again', 'claude-trace', 'claude-trace-no-html', 'ours-disk', 'ours-standard', ...(fs.existsSync('/dev/shm') ? ['ours'] : [])];
+    const expected = CASES.flatMap(({ id }) => variants.map((variant) => `${id} ${variant}`));
+    assert.deepEqual(samples.map((sample) => `${sample.case} ${sample.variant}`).sort(), expected.sort());
+  });
+
+  test('every recorder recorded every request', () => {
+    for (const sample of samples) {
+      const recorded = sample.variant.startsWith('untraced') ? null : sample.requests;
+      assert.equal(sample.pairs, recorded, `${sample.case}, ${sample.variant}`);
+    }
+  });
+
+  test('ours worked in the mode that was meant, lost nothing and measured every request', () => {
+    for (const sample of samples.filter(({ variant }) => variant.startsWith('ours'))) {
+      const what = `${sample.case}, ${sample.variant}`;
+      assert.equal(sample['hooks.mode'], sample.variant === 'ours-standard' ? 'standard' : 'zero-latency', what);
+      assert.equal(sample['hooks.drops'], 0, what);
+      assert.equal(sample['hooks.faults'], 0, what);
+      assert.equal(sample['hooks.request.count'], sample.requests, what);
+      assert.ok(sample['hooks.chunk.count'] >= sample.requests, what);
+      assert.ok(sample['hooks.firstMs'] > 0 && sample['hooks.chunk.mean'] > 0, what);
+    }
+  });
+
+  test('every figure is a positive number where it applies', () => {
+    for (const sample of samples) {
+      const isStream = sample.case.includes('paced');
+      for (const name of results.columns.filter((column) => column.startsWith('metrics.'))) {
+        const value = sample[name];
+        if (!isStream && name.includes('gap')) assert.equal(value, null, name);
+        else assert.ok(Number.isFinite(value) && value > 0, `${sample.case}, ${sample.variant}: ${name} is ${value}`);
+      }
+    }
+  });
+
+  test('the output says on what it was measured, and shows each case, each difference and the hook times', () => {
+    const { machine, parameters } = results;
+    assert.ok(machine.cores > 0 && machine.cpu && machine.kernel && machine.packages['@mariozechner/claude-trace'] === '1.0.9');
+    assert.equal(parameters.quick, true);
+    assert.deepEqual(parameters.nodes, [process.versions.node]);
+    assert.equal(results.summaries.length, CASES.length);
+    assert.match(output.stdout, /--quick: no measurement/);
+    for (const { id, title } of CASES) {
+      assert.ok(output.stdout.includes(`${title}: `), title);
+      assert.match(output.stdout, new RegExp(`^  ${id} first byte p99, ms .*(yes|no)$`, 'm'));
+      assert.match(output.stdout, new RegExp(`^  ${id}: ours, standard mode( +[\\d.]+){8}$`, 'm'));
+    }
+    assert.equal(output.stderr, '');
+  });
+});
+
+test('a bad option is an error that names it', async () => {
+  for (const [args, message] of /** @type {[string[], RegExp][]} */ ([
+    [['--case', 'nothing'], /--case nothing is not one of paced/],
+    [['--rounds', '0'], /--rounds 0 is not a whole number/],
+    [['--node', '3'], /--node 3: there is no/],
+  ])) {
+    await assert.rejects(promisify(execFile)(process.execPath, [RUN, ...args]), ({ code, stderr }) => code === 1 && message.test(stderr));
+  }
+});

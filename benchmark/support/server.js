@@ -1,0 +1,55 @@
+'use strict';
+
+// The other end, in a process of its own: started by startServer (server-process.js), ended by its disconnect. It does as
+// little as a server can, and keeps account of its own work, so that a run can say whether it was the bottleneck.
+
+const http = require('node:http');
+const { ANSWERS, HEADERS, bytesOf } = require('./answers.js');
+
+let requests = 0;
+
+const server = http.createServer((request, response) => {
+  requests++;
+  const answer = ANSWERS[String(request.url).split('/', 2)[1]];
+  request.resume().once('end', () => (answer === undefined ? response.writeHead(404).end() : send(answer, response)));
+});
+
+/**
+ * @param {import('./answers.js').Answer} answer
+ * @param {http.ServerResponse} response
+ */
+function send(answer, response) {
+  const { chunks, paceMs, isStream } = answer;
+  const framing = isStream ? { 'content-type': 'text/event-stream; charset=utf-8' } : { 'content-type': 'application/json', 'content-length': bytesOf(answer) };
+  response.writeHead(200, { ...HEADERS, ...framing });
+  if (paceMs > 0) return sendPaced(chunks, paceMs, response);
+  // One HTTP chunk each, in one segment after the other: the parser of the client still hands them out one by one.
+  response.cork();
+  for (const chunk of chunks) response.write(chunk);
+  response.end();
+}
+
+/**
+ * By the clock and not by the last timer: what a late timer costs one gap, the next one gives back.
+ * @param {readonly Buffer[]} chunks
+ * @param {number} paceMs
+ * @param {http.ServerResponse} response
+ */
+function sendPaced(chunks, paceMs, response) {
+  const start = performance.now();
+  let sent = 0;
+  const next = () => {
+    response.write(chunks[sent++]);
+    if (sent === chunks.length) response.end();
+    else setTimeout(next, Math.max(1, Math.round(start + sent * paceMs - performance.now())));
+  };
+  next();
+}
+
+process.on('disconnect', () => process.exit());
+process.on('message', () => {
+  const { user, system } = process.cpuUsage();
+  process.send?.({ requests, busyMs: performance.eventLoopUtilization().active, cpuMs: (user + system) / 1e3 });
+});
+server.keepAliveTimeout = 60_000;
+server.listen(0, '127.0.0.1', () => process.send?.({ port: /** @type {any} */ (server.address()).port }));
