@@ -14,6 +14,8 @@ const { execFileSync } = require('node:child_process');
 const { Steps, root } = require('./run.js');
 const { check } = require('./check.js');
 
+/** npm puts node_modules/.bin first on the PATH, and `node` there is one of the others. */
+const THIS = process.env.npm_node_execpath ?? process.execPath;
 const OTHERS = ['node22', 'node24', 'node26'];
 /** What does not depend on the Node it runs on is run once. */
 const ONCE = ['architecture', 'benchmark', 'bin', 'config-docs', 'disk', 'durability-docs', 'kill', 'types'];
@@ -49,15 +51,20 @@ function testFiles(all) {
 
 /** The Nodes to test on, this one first. */
 function nodes() {
-  const all = [{ name: `Node ${process.versions.node}`, binary: process.execPath }];
+  const all = [{ name: `Node ${versionOf(THIS)}`, binary: THIS }];
   for (const name of OTHERS) {
     const binary = path.join(root, 'node_modules', name, 'bin', 'node');
     // A missing Node is a failed step, not a skipped one.
-    const version = fs.existsSync(binary) ? execFileSync(binary, ['--version'], { encoding: 'utf8' }).trim().slice(1) : `${name} (missing)`;
+    const version = fs.existsSync(binary) ? versionOf(binary) : `${name} (missing)`;
     all.push({ name: `Node ${version}`, binary });
   }
   if (only === undefined) return all;
   return all.filter(({ name }, index) => (only === 'this' ? index === 0 : name.startsWith(`Node ${only}.`))).slice(0, 1);
+}
+
+/** @param {string} binary */
+function versionOf(binary) {
+  return execFileSync(binary, ['--version'], { encoding: 'utf8' }).trim().slice(1);
 }
 
 /** Packs the package and unpacks it where nothing of the checkout is near: what is tested is what users install. */
