@@ -163,6 +163,20 @@ test('child processes that inherit NODE_OPTIONS write logs of their own', () => 
   assert.equal(new Set(records.map(({ file }) => file)).size, 2);
 });
 
+test('a forked child, which gets the loader with its arguments, writes a log of its own', () => {
+  const cwd = freshFolder();
+  fs.writeFileSync(path.join(cwd, 'child.js'), `${ASK} ask().then((seen) => process.send(seen));`);
+  const source = `
+    ${ASK}
+    const child = require('node:child_process').fork('child.js', { execArgv: process.execArgv.slice(0, 2) });
+    child.on('message', async (seen) => console.log(seen === (await ask())));`;
+  const traced = run(source, { cwd });
+  assert.deepEqual([traced.code, traced.stdout, traced.stderr], [0, 'true\n', '']);
+  const records = readLog(cwd);
+  assert.equal(records.length, 2);
+  assert.equal(new Set(records.map(({ value }) => value.trace.pid)).size, 2);
+});
+
 test('processes that start in the same second, or with the same log name, do not touch each other', async () => {
   for (const env of [{}, { CLAUDE_TRACE_LOG_NAME: 'shared' }]) {
     const cwd = freshFolder();

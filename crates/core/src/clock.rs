@@ -44,6 +44,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_wall_clock_that_is_set_back_reorders_nothing() {
+        let clock = Clock::now();
+        let (earlier, later) = (monotonic_nanos(), monotonic_nanos() + 1);
+        // The offset was taken once: what the wall clock does from then on is not asked.
+        assert!(clock.wall(earlier) < clock.wall(later));
+        assert_eq!(clock.wall(later) - clock.wall(earlier), later - earlier);
+    }
+
+    #[test]
     fn wall_time_of_now_is_now() {
         let clock = Clock::now();
         let apart = clock.wall(monotonic_nanos()).abs_diff(wall_nanos());
