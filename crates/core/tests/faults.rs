@@ -306,3 +306,44 @@ fn a_pipeline_that_ends_before_its_log_could_be_written_leaves_everything_to_the
         assert_eq!(bodies(dir.path()), [0, 1, 2, 3], "zero latency {zero_latency}");
     }
 }
+
+/// Counts how often a log is forced to the medium.
+#[derive(Debug, Default)]
+struct Syncs(AtomicUsize);
+
+impl Faults for Syncs {
+    fn fate(&self, op: Op, _path: &Path) -> Fate {
+        self.0.fetch_add(usize::from(op == Op::Sync), Ordering::SeqCst);
+        Fate::Done
+    }
+}
+
+#[test]
+fn the_log_is_forced_to_the_medium_as_durability_says() {
+    use claude_trace_core::config::Durability;
+    for zero_latency in [true, false] {
+        for durability in [Durability::Os, Durability::Interval(1), Durability::Always] {
+            let dir = tempfile::tempdir().unwrap();
+            let syncs = Arc::new(Syncs::default());
+            let disk = Disk::with_faults(Arc::clone(&syncs) as _);
+            let config = Config { disk, durability, ..config(dir.path(), zero_latency) };
+            let mut recorder = Recorder::new(&Pipeline::new(config, Notices::silent()).unwrap()).unwrap();
+            push_all(&mut recorder);
+            let until = Instant::now() + Duration::from_secs(20);
+            assert!(recorder.drain(until));
+            let flushes = recorder.stats().flushes as usize;
+            let count = || syncs.0.load(Ordering::SeqCst);
+            match durability {
+                Durability::Os => assert_eq!(count(), 0),
+                Durability::Always => assert_eq!(count(), flushes, "with each write"),
+                Durability::Interval(_) => {
+                    while count() == 0 {
+                        assert!(Instant::now() < until, "never");
+                        std::thread::yield_now();
+                    }
+                }
+            }
+            assert!(recorder.close("done", until));
+        }
+    }
+}
