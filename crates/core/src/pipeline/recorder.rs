@@ -3,7 +3,7 @@
 use super::{FINISHED, Pipeline, Work, lock};
 use crate::clock::monotonic_nanos;
 use crate::exchange::{Kind, Source};
-use crate::redact;
+use crate::redact::Redactor;
 use crate::spool::chain::Producer;
 use crate::stats::Summary;
 use std::path::PathBuf;
@@ -15,15 +15,12 @@ use std::time::{Duration, Instant};
 /// the session.
 const LAST_DRAIN: Duration = Duration::from_secs(2);
 
-type Redact = fn(&[u8], &mut Vec<u8>);
-
 /// One JS environment's way into a pipeline. Belongs to one thread.
 #[derive(Debug)]
 pub struct Recorder {
     pipeline: Arc<Pipeline>,
     producer: Option<Producer>,
-    /// Redacted heads, so that no push allocates.
-    head: Vec<u8>,
+    redactor: Redactor,
     /// The threads have failed, and the substitute is at work.
     is_degraded: bool,
     closed: bool,
@@ -77,7 +74,7 @@ impl Recorder {
         Some(Self {
             pipeline: Arc::clone(pipeline),
             producer: None,
-            head: Vec::with_capacity(4096),
+            redactor: Redactor::default(),
             is_degraded: false,
             closed: false,
         })
@@ -103,8 +100,7 @@ impl Recorder {
         if self.closed {
             return None;
         }
-        self.head.clear();
-        redact::request_head(origin, head, &mut self.head);
+        let head = self.redactor.request_head(origin, head);
         if !self.is_degraded && self.pipeline.has_failed() {
             // What is in the chain stays there for the next start.
             self.is_degraded = true;
@@ -121,25 +117,17 @@ impl Recorder {
                 Arc::clone(&pipeline.counters),
             )
         });
-        producer.begin(source, &self.head, started, asked).ok()
+        producer.begin(source, head, started, asked).ok()
     }
 
     /// Adds to an exchange. All but body bytes is redacted on the way.
     pub fn push(&mut self, exchange: u64, kind: Kind, bytes: &[u8], started: u64) {
         let Some(producer) = &mut self.producer else { return };
-        let redact: Option<Redact> = match kind {
-            Kind::ResponseHead => Some(redact::response_head),
-            Kind::ResponseEnd => Some(redact::trailers),
-            Kind::Error => Some(redact::error_text),
-            _ => None,
-        };
-        let bytes = match redact {
-            Some(redact) => {
-                self.head.clear();
-                redact(bytes, &mut self.head);
-                &self.head
-            }
-            None => bytes,
+        let bytes = match kind {
+            Kind::ResponseHead => self.redactor.response_head(bytes),
+            Kind::ResponseEnd => self.redactor.trailers(bytes),
+            Kind::Error => self.redactor.error_text(bytes),
+            _ => bytes,
         };
         // A drop is counted where it happens, and the exchange is marked when there is room again.
         let _ = producer.push(exchange, kind, bytes, started);

@@ -21,7 +21,7 @@
 use crate::exchange::WallNanos;
 
 /// First bytes of a segment.
-pub const MAGIC: [u8; 8] = *b"CTSPOOL1";
+pub const MAGIC: [u8; 8] = *b"CTSPOOL2";
 /// Where a segment's first entry starts.
 pub const SEGMENT_HEADER_LEN: usize = 64;
 /// Length of an entry without intent and payload.
@@ -52,7 +52,7 @@ impl SegmentHeader {
         out[..8].copy_from_slice(&MAGIC);
         out[8..12].copy_from_slice(&self.generation.to_le_bytes());
         out[16..24].copy_from_slice(&self.size.to_le_bytes());
-        let crc = crc32fast::hash(&out[..24]);
+        let crc = crc32c::crc32c(&out[..24]);
         out[24..28].copy_from_slice(&crc.to_le_bytes());
         out
     }
@@ -60,7 +60,7 @@ impl SegmentHeader {
     /// Reads a header; `None` if this is no segment of ours.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let bytes = bytes.first_chunk::<SEGMENT_HEADER_LEN>()?;
-        let whole = bytes[..8] == MAGIC && u32_at(bytes, 24) == crc32fast::hash(&bytes[..24]);
+        let whole = bytes[..8] == MAGIC && u32_at(bytes, 24) == crc32c::crc32c(&bytes[..24]);
         whole.then(|| Self { generation: u32_at(bytes, 8), size: u64_at(bytes, 16) })
     }
 }
@@ -124,14 +124,14 @@ impl EntryHeader {
         out[38] = self.source;
         out[40..44].copy_from_slice(&self.chain.to_le_bytes());
         out[44..48].copy_from_slice(&self.hook_ns.to_le_bytes());
-        let crc = crc32fast::hash(&out[4..48]);
+        let crc = crc32c::crc32c(&out[4..48]);
         out[48..52].copy_from_slice(&crc.to_le_bytes());
         out
     }
 
     /// Reads a header and the payload's checksum (0: none yet). `None` if the header's checksum is not right.
     pub fn decode(bytes: &[u8; HEADER_LEN]) -> Option<(Self, u32)> {
-        if u32_at(bytes, 48) != crc32fast::hash(&bytes[4..48]) {
+        if u32_at(bytes, 48) != crc32c::crc32c(&bytes[4..48]) {
             return None;
         }
         let header = Self {
@@ -152,7 +152,7 @@ impl EntryHeader {
 
 /// A payload's checksum as it is stored: never 0, which means "none yet".
 pub fn payload_crc(payload: &[u8]) -> u32 {
-    match crc32fast::hash(payload) {
+    match crc32c::crc32c(payload) {
         0 => u32::MAX,
         crc => crc,
     }
@@ -202,7 +202,7 @@ impl Intent {
         out[8..16].copy_from_slice(&self.length.to_le_bytes());
         out[16..20].copy_from_slice(&self.line_crc.to_le_bytes());
         out[INTENT_STATE_AT] = self.state as u8;
-        let crc = crc32fast::hash(&out[..INTENT_STATE_AT]);
+        let crc = crc32c::crc32c(&out[..INTENT_STATE_AT]);
         out[24..28].copy_from_slice(&crc.to_le_bytes());
         out
     }
@@ -215,7 +215,7 @@ impl Intent {
             3 => IntentState::Moved,
             _ => return None,
         };
-        if u32_at(bytes, 24) != crc32fast::hash(&bytes[..INTENT_STATE_AT]) {
+        if u32_at(bytes, 24) != crc32c::crc32c(&bytes[..INTENT_STATE_AT]) {
             return None;
         }
         Some(Self { offset: u64_at(bytes, 0), length: u64_at(bytes, 8), line_crc: u32_at(bytes, 16), state })

@@ -87,7 +87,7 @@ pub fn leave_pointer(config: &Config, root: &Path) {
     {
         return;
     }
-    let name = format!("{:08x}", crc32fast::hash(root.as_os_str().as_encoded_bytes()));
+    let name = format!("{:08x}", crc32c::crc32c(root.as_os_str().as_encoded_bytes()));
     let _ = std::os::unix::fs::symlink(root, pointers.join(name));
 }
 

@@ -190,7 +190,7 @@ fn write_slot(disk: &Disk, file: &File, path: &Path, slot: u64, record: &Record)
     }
     let mut bytes = Vec::with_capacity(text.len() + 8);
     bytes.extend_from_slice(&(text.len() as u32).to_le_bytes());
-    bytes.extend_from_slice(&crc32fast::hash(&text).to_le_bytes());
+    bytes.extend_from_slice(&crc32c::crc32c(&text).to_le_bytes());
     bytes.extend_from_slice(&text);
     disk.write_at(file, path, &bytes, slot * SLOT).map_err(Error::io("write", path))
 }
@@ -204,7 +204,7 @@ fn read_slot(file: &File, slot: u64) -> Option<Record> {
     }
     let mut text = vec![0; length];
     file.read_exact_at(&mut text, slot * SLOT + 8).ok()?;
-    (crc32fast::hash(&text).to_le_bytes() == start[4..]).then(|| serde_json::from_slice(&text).ok())?
+    (crc32c::crc32c(&text).to_le_bytes() == start[4..]).then(|| serde_json::from_slice(&text).ok())?
 }
 
 #[cfg(test)]

@@ -129,7 +129,7 @@ impl Log {
             let intent = Intent {
                 offset: before + self.buffer.len() as u64,
                 length: line.bytes.len() as u64,
-                line_crc: crc32fast::hash(&line.bytes),
+                line_crc: crc32c::crc32c(&line.bytes),
                 state: IntentState::Intended,
             };
             if let Some((hold, at)) = &line.place {
@@ -204,7 +204,7 @@ impl Reader {
         }
         let mut bytes = vec![0; length];
         self.file.read_exact_at(&mut bytes, intent.offset).is_ok()
-            && crc32fast::hash(&bytes) == intent.line_crc
+            && crc32c::crc32c(&bytes) == intent.line_crc
     }
 
     /// Cuts off the half line that an append has left which was interrupted by the death of its process. `intents` are
