@@ -87,6 +87,8 @@ pub struct Field<'a> {
     pub value: &'a [u8],
     /// Where `value` begins in the block that [`Fields::new`] was given.
     pub value_at: usize,
+    /// The line has no name of its own: `name` is that of the field above it.
+    pub is_stray: bool,
 }
 
 impl Field<'_> {
@@ -111,6 +113,28 @@ impl<'a> Fields<'a> {
     pub fn new(block: &'a [u8]) -> Self {
         Self { block, at: 0, name: b"" }
     }
+
+    /// Where the next line starts in the block.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    /// What has not been read yet.
+    pub fn rest(&self) -> &'a [u8] {
+        &self.block[self.at..]
+    }
+
+    /// Passes over so many bytes: whole lines, none of them a stray one.
+    pub fn skip_lines(&mut self, bytes: usize) {
+        let (skipped, _) = self.rest().split_at(bytes);
+        self.at += bytes;
+        // A stray line that follows belongs to the last of them.
+        let skipped = skipped.trim_ascii_end();
+        let line = &skipped[memrchr(b'\n', skipped).map_or(0, |end| end + 1)..];
+        if let Some(colon) = memchr(b':', line) {
+            self.name = line[..colon].trim_ascii_end();
+        }
+    }
 }
 
 impl<'a> Iterator for Fields<'a> {
@@ -125,11 +149,13 @@ impl<'a> Iterator for Fields<'a> {
                 continue;
             }
             let mut value_at = 0;
+            let mut is_stray = true;
             if !is_blank(line[0]) {
                 // A name of no letters would make a field that no reader can ask for: such a line is stray, too.
                 if let Some(colon @ 1..) = memchr(b':', line) {
                     self.name = line[..colon].trim_ascii_end();
                     value_at = colon + 1;
+                    is_stray = false;
                 }
             }
             while value_at < line.len() && is_blank(line[value_at]) {
@@ -140,7 +166,7 @@ impl<'a> Iterator for Fields<'a> {
                 value_end -= 1;
             }
             let value = &line[value_at..value_end];
-            return Some(Field { name: self.name, value, value_at: line_at + value_at });
+            return Some(Field { name: self.name, value, value_at: line_at + value_at, is_stray });
         }
         None
     }

@@ -8,15 +8,15 @@
 //! Hidden are the values of fields and URL parameters *named* like credentials (`names`), the user part of URLs, and
 //! `Bearer …`/`Basic …` under any name. Not looked into: bodies, URL paths, URLs percent-encoded inside a parameter.
 
-mod memo;
 mod names;
+mod template;
 #[cfg(test)]
 mod tests;
 mod urls;
 
 use crate::head::{Fields, RequestLine, first_line};
-use memo::Memo;
 use names::Meaning;
+use template::{Notes, Template};
 
 /// Stands for a hidden value.
 const REDACTED: &[u8] = b"[REDACTED]";
@@ -30,15 +30,16 @@ const SHOWN_AT_END: usize = 4;
 #[derive(Debug, Default)]
 pub struct Redactor {
     out: Vec<u8>,
-    request_names: Memo,
-    response_names: Memo,
+    requests: Template,
+    responses: Template,
+    notes: Notes,
 }
 
 impl Redactor {
     /// The request head `head` with an absolute URL as its target: `origin` (`scheme://host[:port]`) is put before an
     /// origin-form target, an absolute one stays. A fragment is cut off, since it is no part of a request.
     pub fn request_head(&mut self, origin: &str, head: &[u8]) -> &[u8] {
-        let Self { out, request_names, .. } = self;
+        let Self { out, requests, notes, .. } = self;
         out.clear();
         let (line, rest) = first_line(head);
         let RequestLine { method, target, version } = RequestLine::parse(line);
@@ -58,20 +59,20 @@ impl Redactor {
             out.extend_from_slice(version);
         }
         out.extend_from_slice(&head[line.len()..head.len() - rest.len()]);
-        fields(rest, request_names, out);
+        fields(rest, requests, notes, out);
         out
     }
 
     /// The response head `head`.
     pub fn response_head(&mut self, head: &[u8]) -> &[u8] {
-        let Self { out, response_names, .. } = self;
+        let Self { out, responses, notes, .. } = self;
         out.clear();
         let (line, rest) = first_line(head);
         if line.starts_with(b"HTTP/") {
             out.extend_from_slice(&head[..head.len() - rest.len()]);
-            fields(rest, response_names, out);
+            fields(rest, responses, notes, out);
         } else {
-            fields(head, response_names, out);
+            fields(head, responses, notes, out);
         }
         out
     }
@@ -80,7 +81,7 @@ impl Redactor {
     pub fn trailers(&mut self, lines: &[u8]) -> &[u8] {
         self.out.clear();
         if !lines.is_empty() {
-            fields(lines, &mut Memo::default(), &mut self.out);
+            fields(lines, &mut Template::default(), &mut self.notes, &mut self.out);
         }
         &self.out
     }
@@ -105,15 +106,24 @@ enum Treatment {
     Whole,
 }
 
-fn fields(block: &[u8], memo: &mut Memo, out: &mut Vec<u8>) {
-    memo.rewind();
+fn fields(block: &[u8], template: &mut Template, notes: &mut Notes, out: &mut Vec<u8>) {
+    notes.clear();
+    let written_from = out.len();
+    let mut last = template.cursor();
+    let mut fields = Fields::new(block);
     // All before this is in `out`.
     let mut copied = 0;
-    for field in Fields::new(block) {
-        let treatment = treatment(memo.of_field(field.name), field.value);
+    loop {
+        fields.skip_lines(last.same(fields.rest()));
+        let line_at = fields.at();
+        let Some(field) = fields.next() else { break };
+        notes.has_stray |= field.is_stray;
+        last.pass(field.name);
+        let treatment = treatment(names::of_field(field.name), field.value);
         if treatment == Treatment::Keep || field.value.is_empty() {
             continue;
         }
+        notes.stops.push(out.len() - written_from + line_at - copied);
         out.extend_from_slice(&block[copied..field.value_at]);
         copied = field.value_at + field.value.len();
         match treatment {
@@ -124,6 +134,7 @@ fn fields(block: &[u8], memo: &mut Memo, out: &mut Vec<u8>) {
         }
     }
     out.extend_from_slice(&block[copied..]);
+    template.remember(&out[written_from..], notes);
 }
 
 fn treatment(meaning: Meaning, value: &[u8]) -> Treatment {

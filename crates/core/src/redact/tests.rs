@@ -307,4 +307,38 @@ proptest! {
         prop_assert_eq!(Redactor::default().response_head(&head).to_vec(), again);
         prop_assert_eq!(Redactor::default().error_text(&head).to_vec(), text);
     }
+
+    #[test]
+    fn what_was_seen_before_changes_nothing(heads in vec(vec((0..LINES.len(), 0..3_u8, any::<bool>()), 0..12), 0..8)) {
+        let mut redactor = Redactor::default();
+        for lines in heads {
+            let lines = lines.iter().map(|(line, value, crlf)| {
+                format!("{}{}{}", LINES[*line], if *value == 0 { String::new() } else { value.to_string() }, if *crlf { "\r\n" } else { "\n" })
+            });
+            let lines: String = lines.collect();
+            let head = format!("POST /v1 HTTP/1.1\r\n{lines}");
+            let again = redactor.request_head("https://h", head.as_bytes()).to_vec();
+            prop_assert_eq!(Redactor::default().request_head("https://h", head.as_bytes()).to_vec(), again);
+            let again = redactor.response_head(lines.trim_end().as_bytes()).to_vec();
+            prop_assert_eq!(Redactor::default().response_head(lines.trim_end().as_bytes()).to_vec(), again);
+        }
+    }
 }
+
+/// Lines of all sorts, credentials as they are and as they look when hidden among them.
+const LINES: [&str; 14] = [
+    "host: a",
+    "content-length: 1",
+    "x-api-key: sk-ant-api03-0123456789-0123456789",
+    "x-api-key: sk-ant-api...6789",
+    "cookie: [REDACTED]",
+    "cookie: a=b",
+    " folded: bearer abc",
+    "\tmore",
+    "no colon",
+    ": no name",
+    "x-secret:",
+    "link: <https://u:p@h/?token=1>",
+    "",
+    "x: bearer abcdefg",
+];
