@@ -49,13 +49,15 @@ async function runClient(script, { args = [], env = {}, home: homeFiles = {}, tr
   const cwd = freshFolder();
   const home = freshFolder();
   const spool = path.join(home, 'spool');
+  // With the user's own runtime folder it would meet what other programs on this machine have left.
+  const folders = { CLAUDE_TRACE_SPOOL_DIR: spool, CLAUDE_TRACE_RUNTIME_DIR: path.join(home, 'run') };
   for (const [name, text] of Object.entries(homeFiles)) {
     fs.mkdirSync(path.dirname(path.join(home, name)), { recursive: true });
     fs.writeFileSync(path.join(home, name), text);
   }
   const child = spawn(process.execPath, [...(traced ? ['--require', loader] : []), path.resolve(CLIENTS, script), ...args], {
     cwd,
-    env: { PATH: process.env.PATH, TMPDIR: os.tmpdir(), HOME: home, ...(traced && { CLAUDE_TRACE_SPOOL_DIR: spool }), ...env },
+    env: { PATH: process.env.PATH, TMPDIR: os.tmpdir(), HOME: home, ...(traced && folders), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let stdout = '';

@@ -131,7 +131,7 @@ pub fn recover(session: &Session) -> Result<Report> {
     let Some(mut record) = session.record() else {
         return Err(Error::Damaged {
             path: session.folder().to_owned(),
-            why: "its record cannot be read".into(),
+            why: "its record is not whole, or another version of claude-trace-native wrote it".into(),
         });
     };
     let disk = session.disk();

@@ -30,6 +30,7 @@ const SHOWN_AT_END: usize = 4;
 #[derive(Debug, Default)]
 pub struct Redactor {
     out: Vec<u8>,
+    first_line: FirstLine,
     requests: Template,
     responses: Template,
     notes: Notes,
@@ -39,25 +40,10 @@ impl Redactor {
     /// The request head `head` with an absolute URL as its target: `origin` (`scheme://host[:port]`) is put before an
     /// origin-form target, an absolute one stays. A fragment is cut off, since it is no part of a request.
     pub fn request_head(&mut self, origin: &str, head: &[u8]) -> &[u8] {
-        let Self { out, requests, notes, .. } = self;
+        let Self { out, first_line: known, requests, notes, .. } = self;
         out.clear();
         let (line, rest) = first_line(head);
-        let RequestLine { method, target, version } = RequestLine::parse(line);
-        out.extend_from_slice(method);
-        out.push(b' ');
-        let target = &target[..memchr::memchr(b'#', target).unwrap_or(target.len())];
-        if !is_absolute(target) {
-            urls::redact(origin.as_bytes(), out);
-            // `*` and whatever else is no path: still one URL under that origin.
-            if !matches!(target.first(), Some(b'/' | b'?') | None) {
-                out.push(b'/');
-            }
-        }
-        urls::redact(target, out);
-        if !version.is_empty() {
-            out.push(b' ');
-            out.extend_from_slice(version);
-        }
+        known.write(origin.as_bytes(), line, out);
         out.extend_from_slice(&head[line.len()..head.len() - rest.len()]);
         fields(rest, requests, notes, out);
         out
@@ -94,6 +80,48 @@ impl Redactor {
     }
 }
 
+/// The last request line in which nothing can be hidden, and what was written for it.
+#[derive(Debug, Default)]
+struct FirstLine {
+    origin: Vec<u8>,
+    line: Vec<u8>,
+    written: Vec<u8>,
+}
+
+impl FirstLine {
+    fn write(&mut self, origin: &[u8], line: &[u8], out: &mut Vec<u8>) {
+        if self.line == line && self.origin == origin {
+            out.extend_from_slice(&self.written);
+            return;
+        }
+        request_line(origin, RequestLine::parse(line), out);
+        // What `urls` looks for begins with one of these.
+        if ![origin, line].iter().any(|text| text.iter().any(|byte| b"@?&;#".contains(byte))) {
+            self.origin = origin.to_vec();
+            self.line = line.to_vec();
+            self.written = out.clone();
+        }
+    }
+}
+
+fn request_line(origin: &[u8], RequestLine { method, target, version }: RequestLine<'_>, out: &mut Vec<u8>) {
+    out.extend_from_slice(method);
+    out.push(b' ');
+    let target = &target[..memchr::memchr(b'#', target).unwrap_or(target.len())];
+    if !is_absolute(target) {
+        urls::redact(origin, out);
+        // `*` and whatever else is no path: still one URL under that origin.
+        if !matches!(target.first(), Some(b'/' | b'?') | None) {
+            out.push(b'/');
+        }
+    }
+    urls::redact(target, out);
+    if !version.is_empty() {
+        out.push(b' ');
+        out.extend_from_slice(version);
+    }
+}
+
 /// What is to be done with a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Treatment {
@@ -116,22 +144,39 @@ fn fields(block: &[u8], template: &mut Template, notes: &mut Notes, out: &mut Ve
     loop {
         fields.skip_lines(last.same(fields.rest()));
         let line_at = fields.at();
-        let Some(field) = fields.next() else { break };
-        notes.has_stray |= field.is_stray;
-        last.pass(field.name);
-        let treatment = treatment(names::of_field(field.name), field.value);
-        if treatment == Treatment::Keep || field.value.is_empty() {
+        if let Some((length, written)) = last.same_stop(fields.rest()) {
+            fields.skip_lines(length);
+            out.extend_from_slice(&block[copied..line_at]);
+            copied = fields.at();
+            let start = out.len() - written_from;
+            out.extend_from_slice(written);
+            notes.stop(&block[line_at..copied], start..out.len() - written_from);
             continue;
         }
-        notes.stops.push(out.len() - written_from + line_at - copied);
-        out.extend_from_slice(&block[copied..field.value_at]);
-        copied = field.value_at + field.value.len();
+        let Some(field) = fields.next() else { break };
+        if field.is_stray {
+            notes.stray();
+        }
+        let means_nothing = last.pass(field.name) && !field.is_stray;
+        let meaning = if means_nothing { Meaning::Other } else { names::of_field(field.name) };
+        let treatment = treatment(meaning, field.value);
+        // Also where there is nothing to hide, as in an empty value: the name does mean something.
+        if meaning == Meaning::Other && treatment == Treatment::Keep {
+            continue;
+        }
+        out.extend_from_slice(&block[copied..line_at]);
+        let start = out.len() - written_from;
+        out.extend_from_slice(&block[line_at..field.value_at]);
         match treatment {
-            Treatment::Keep => {}
+            _ if field.value.is_empty() => {}
+            Treatment::Keep => out.extend_from_slice(field.value),
             Treatment::Urls => urls::redact(field.value, out),
             Treatment::Middle => hide_middle(field.value, out),
             Treatment::Whole => out.extend_from_slice(REDACTED),
         }
+        copied = fields.at();
+        out.extend_from_slice(&block[field.value_at + field.value.len()..copied]);
+        notes.stop(&block[line_at..copied], start..out.len() - written_from);
     }
     out.extend_from_slice(&block[copied..]);
     template.remember(&out[written_from..], notes);

@@ -218,7 +218,8 @@ fn keeps_responses_as_they_are() {
 #[test]
 fn hides_credentials_in_errors() {
     let mut redactor = Redactor::default();
-    let out = redactor.error_text(b"ECONNREFUSED\nrequest to https://u:p@x/v1?key=abc failed, reason: \"?token=b\"");
+    let out = redactor
+        .error_text(b"ECONNREFUSED\nrequest to https://u:p@x/v1?key=abc failed, reason: \"?token=b\"");
     assert_eq!(
         std::str::from_utf8(out).unwrap(),
         "ECONNREFUSED\nrequest to https://REDACTED@x/v1?key=REDACTED failed, reason: \"?token=REDACTED\""

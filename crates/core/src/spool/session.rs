@@ -44,7 +44,7 @@ pub struct Record {
 }
 
 /// The layout this code writes and can read.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A session whose lock we hold.
 #[derive(Debug)]
