@@ -13,11 +13,11 @@ export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-was
  * Begins an exchange and returns its number, or 0 if it is not recorded.
  *
  * `source` is a number of `SOURCE`, `origin` like `https://api.anthropic.com`, `head` the request's head as HTTP/1.1
- * writes it, `started` what `performance.now()` said when the hook was entered, `asked` when
- * the request was made. Credentials are redacted before anything
- * is kept.
+ * writes it; a `content-length` of `bodyLength` is added to it unless that is negative. `started` is what
+ * `performance.now()` said when the hook was entered, `asked` when the request was made. Credentials are redacted before
+ * anything is kept.
  */
-export declare function begin(handle: number, source: number, origin: string, head: string, started: number, asked: number): number
+export declare function begin(handle: number, source: number, origin: string, head: string, bodyLength: number, started: number, asked: number): number
 
 /** Copies body bytes of an exchange. `kind` is a number of `KIND`. */
 export declare function chunk(handle: number, exchange: number, kind: number, bytes: Uint8Array, started: number): void
@@ -179,6 +179,12 @@ export interface OpenOptions {
  * makes its connection.
  */
 export declare function prepare(handle: number): void
+
+/**
+ * Adds the head of an HTTP/1.1 response to an exchange. Its fields are the `length` bytes at `start` of `fields`: as they
+ * came, `name: value` lines, without the end of the last one.
+ */
+export declare function responseHead(handle: number, exchange: number, status: number, reason: string, fields: ArrayBufferLike, start: number, length: number, started: number): void
 
 /** What the recorder's pipeline has counted and measured; `null` for a number that is no recorder's. */
 export declare function stats(handle: number): NativeStats | null

@@ -843,4 +843,5 @@ module.exports.drain = nativeBinding.drain
 module.exports.mark = nativeBinding.mark
 module.exports.open = nativeBinding.open
 module.exports.prepare = nativeBinding.prepare
+module.exports.responseHead = nativeBinding.responseHead
 module.exports.stats = nativeBinding.stats

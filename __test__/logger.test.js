@@ -167,7 +167,7 @@ describe('instrumentation', () => {
     assert.equal(exchange(hooks.ports.undici), 1);
     assert.equal(exchange(hooks.ports.http, ['https://registry.npmjs.org', '/x', 'GET']), null);
     assert.deepEqual(calls('begin', 'chunk', 'mark'), [
-      ['begin', 0, SOURCE.UNDICI, 'https://api.anthropic.com', 'POST /v1/messages HTTP/1.1\r\n', 1, 1],
+      ['begin', 0, SOURCE.UNDICI, 'https://api.anthropic.com', 'POST /v1/messages HTTP/1.1\r\n', -1, 1, 1],
       ['mark', 0, 1, KIND.RESPONSE_HEAD, 'HTTP/1.1 200 OK\r\n', 2],
       ['chunk', 0, 1, KIND.RESPONSE_BODY, Buffer.from('x'), 3],
       ['mark', 0, 1, KIND.RESPONSE_END, '', 4],

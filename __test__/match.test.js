@@ -156,14 +156,24 @@ describe('a base URL', () => {
     `);
   });
 
-  test('is read at each decision', () => {
+  test('may come late, and stays one for the clients that were made with it', () => {
     const rules = matcher();
-    const url = 'http://127.0.0.1:9/v1/messages';
-    assert.equal(rules.matches(url), false);
-    process.env.ANTHROPIC_BASE_URL = 'http://127.0.0.1:9';
-    assert.equal(rules.matches(url), true);
-    process.env.ANTHROPIC_BASE_URL = 'http://127.0.0.1:10';
-    assert.equal(rules.matches(url), false);
+    check(rules, `
+      - http://127.0.0.1:9/a/v1/messages
+    `);
+    process.env.ANTHROPIC_BASE_URL = 'http://127.0.0.1:9/a';
+    check(rules, `
+      + http://127.0.0.1:9/a/v1/messages
+    `);
+    process.env.ANTHROPIC_BASE_URL = 'http://127.0.0.1:9/b';
+    check(rules, `
+      + http://127.0.0.1:9/b/v1/messages
+      + http://127.0.0.1:9/b/v1/messages/count_tokens
+      + http://127.0.0.1:9/a/v1/messages
+      - http://127.0.0.1:9/v1/messages
+      - http://127.0.0.1:9/a/v1/models
+      - http://127.0.0.1:10/a/v1/messages
+    `);
     process.env.ANTHROPIC_BASE_URL = '';
     assert.equal(rules.matches('https://api.anthropic.com/v1/messages'), true);
   });

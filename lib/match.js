@@ -6,7 +6,11 @@
 // Every HTTP request of the host passes here, so the path is judged first. It is the one test that needs neither the
 // parsed origin nor `process.env` (130 ns a read), and most traffic of most programs has no LLM path.
 
-/** Base URL variables of the Anthropic SDKs and of Claude Code. They may be set after us: read at each decision. */
+/**
+ * Base URL variables of the Anthropic SDKs and of Claude Code. They may be set after us, so they are read until one of them
+ * names the origin in question. An origin that was named stays one: a client made then goes on using it, and a read of
+ * `process.env` costs a request more than all else that we do for it (8 µs where the caches are cold).
+ */
 const BASE_URL_VARIABLES = Object.freeze([
   'ANTHROPIC_BASE_URL',
   'ANTHROPIC_BEDROCK_BASE_URL',
@@ -83,6 +87,7 @@ function shapeOf(path) {
  * @property {string} origin normalised; '' if it is not an http(s) origin
  * @property {boolean} known one of KNOWN_HOSTS
  * @property {string[]} prefixes under which every path is recorded
+ * @property {BaseUrl[]} bases base URLs that a variable has named
  */
 
 /** @typedef {{ origin: string, prefix: string }} BaseUrl */
@@ -96,6 +101,10 @@ class Matcher {
   #origins = new Map();
   /** @type {Map<string, BaseUrl | null>} keyed by the variable's text: a changed variable is simply another key */
   #baseUrls = new Map();
+  /** Of the last exchange that was to be recorded; most programs ask for the same again. @type {string | null} */
+  #lastOrigin = null;
+  /** @type {string | null} */
+  #lastPath = null;
 
   /**
    * @param {{ includeAllRequests: boolean, hosts: readonly string[] }} settings hosts: checked by `isHostRule`
@@ -116,9 +125,22 @@ class Matcher {
   matches(origin, path, method) {
     // A tunnel is no exchange: what runs inside it is seen as requests of its own.
     if (method === 'CONNECT') return false;
+    if (path === this.#lastPath && origin === this.#lastOrigin) return true;
+    if (!this.#covers(origin, path)) return false;
+    this.#lastOrigin = origin;
+    this.#lastPath = path;
+    return true;
+  }
+
+  /**
+   * @param {string} origin
+   * @param {string} path
+   * @returns {boolean}
+   */
+  #covers(origin, path) {
     if (path.charCodeAt(0) !== 47 /* / */) {
       const target = absoluteTarget(path);
-      return target !== null && this.matches(target.origin, target.pathname, method);
+      return target !== null && this.#covers(target.origin, target.pathname);
     }
     const bare = pathname(path);
     const shape = this.#includeAll ? SHAPE.LLM : shapeOf(bare);
@@ -130,25 +152,35 @@ class Matcher {
     }
     if (shape === SHAPE.OTHER) return false;
     if (facts.known && shape === SHAPE.LLM) return true;
-    return this.#isUnderBaseUrl(facts.origin, bare, shape);
+    return facts.bases.some((base) => this.#isUnder(base, bare, shape)) || this.#isUnderBaseUrl(facts, bare, shape);
   }
 
   /**
-   * @param {string} origin
+   * @param {OriginFacts} facts
    * @param {string} path
    * @param {number} shape
    */
-  #isUnderBaseUrl(origin, path, shape) {
+  #isUnderBaseUrl(facts, path, shape) {
     for (const name of BASE_URL_VARIABLES) {
       const text = process.env[name];
       if (text === undefined || text === '') continue;
       const base = this.#baseUrl(name, text);
-      if (base === null || base.origin !== origin) continue;
-      if (this.#includeAll) return true;
-      if (!isUnder(path, base.prefix)) continue;
-      if (shape === SHAPE.LLM || isUnder(path.slice(base.prefix.length), '/messages')) return true;
+      if (base === null || base.origin !== facts.origin || !this.#isUnder(base, path, shape)) continue;
+      facts.bases.push(base);
+      return true;
     }
     return false;
+  }
+
+  /**
+   * @param {BaseUrl} base
+   * @param {string} path
+   * @param {number} shape
+   */
+  #isUnder(base, path, shape) {
+    if (this.#includeAll) return true;
+    if (!isUnder(path, base.prefix)) return false;
+    return shape === SHAPE.LLM || isUnder(path.slice(base.prefix.length), '/messages');
   }
 
   /**
@@ -188,14 +220,15 @@ class Matcher {
     try {
       url = new URL(origin);
     } catch {
-      return { origin: '', known: false, prefixes: [] };
+      return { origin: '', known: false, prefixes: [], bases: [] };
     }
-    if (url.protocol !== 'http:' && url.protocol !== 'https:') return { origin: '', known: false, prefixes: [] };
+    if (url.protocol !== 'http:' && url.protocol !== 'https:') return { origin: '', known: false, prefixes: [], bases: [] };
     const host = url.hostname.replace(/\.$/, '');
     return {
       origin: url.origin,
       known: KNOWN_HOSTS.some((pattern) => pattern.test(host)),
       prefixes: this.#rules.filter((rule) => rule.covers(url)).map((rule) => rule.prefix),
+      bases: [],
     };
   }
 }

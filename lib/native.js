@@ -11,7 +11,7 @@ const DISABLED = 'ERR_DLOPEN_DISABLED';
 const UNUSABLE = 'TRACE_ERR_ADDON';
 
 /** The functions that lib/recorder.js calls: a stale build that lacks one is refused as a whole. */
-const FUNCTIONS = Object.freeze(['open', 'clockSync', 'prepare', 'begin', 'chunk', 'mark', 'stats', 'drain', 'close']);
+const FUNCTIONS = Object.freeze(['open', 'clockSync', 'prepare', 'begin', 'responseHead', 'chunk', 'mark', 'stats', 'drain', 'close']);
 
 /**
  * What is used of the addon; native.d.ts, generated, describes it all and is tested against this.
@@ -74,7 +74,8 @@ const FUNCTIONS = Object.freeze(['open', 'clockSync', 'prepare', 'begin', 'chunk
  * @property {(options: OpenOptions) => number} open
  * @property {(offsetNs: number, nowMs: number) => void} clockSync
  * @property {(handle: number) => void} prepare
- * @property {(handle: number, source: number, origin: string, head: string, t0: number, asked: number) => number} begin
+ * @property {(handle: number, source: number, origin: string, head: string, bodyLength: number, t0: number, asked: number) => number} begin
+ * @property {(handle: number, id: number, status: number, reason: string, fields: ArrayBufferLike, start: number, length: number, t0: number) => void} responseHead
  * @property {(handle: number, id: number, kind: number, bytes: Uint8Array, t0: number) => void} chunk
  * @property {(handle: number, id: number, kind: number, text: string, t0: number) => void} mark
  * @property {(handle: number) => NativeStats | null} stats null: not a handle, or no longer

@@ -59,10 +59,25 @@ class Recorder {
    * @param {string} head the request's wire head, not yet redacted
    * @param {number} t0 `now()` as it was when the hook was entered
    * @param {number} [asked] `now()` as it was when the request was made
+   * @param {number} [bodyLength] adds a content-length to the head; -1: does not
    * @returns {number} the exchange's number; 0: not recorded, forget it
    */
-  begin(source, origin, head, t0, asked = t0) {
-    return this.#handle === CLOSED ? 0 : this.#native.begin(this.#handle, source, origin, head, t0, asked);
+  begin(source, origin, head, t0, asked = t0, bodyLength = -1) {
+    return this.#handle === CLOSED ? 0 : this.#native.begin(this.#handle, source, origin, head, bodyLength, t0, asked);
+  }
+
+  /**
+   * A response's head, whose fields stand as bytes in `buffer`.
+   * @param {number} id
+   * @param {number} status
+   * @param {string} reason
+   * @param {ArrayBufferLike} buffer
+   * @param {number} start of the first name
+   * @param {number} length to the end of the last value
+   * @param {number} t0
+   */
+  responseHead(id, status, reason, buffer, start, length, t0) {
+    if (this.#handle !== CLOSED) this.#native.responseHead(this.#handle, id, status, reason, buffer, start, length, t0);
   }
 
   /**

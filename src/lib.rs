@@ -99,14 +99,27 @@ pub fn prepare(handle: u32) {
 /// Begins an exchange and returns its number, or 0 if it is not recorded.
 ///
 /// `source` is a number of `SOURCE`, `origin` like `https://api.anthropic.com`, `head` the request's head as HTTP/1.1
-/// writes it, `started` what `performance.now()` said when the hook was entered, `asked` when
-/// the request was made. Credentials are redacted before anything
-/// is kept.
+/// writes it; a `content-length` of `bodyLength` is added to it unless that is negative. `started` is what
+/// `performance.now()` said when the hook was entered, `asked` when the request was made. Credentials are redacted before
+/// anything is kept.
 #[napi(
     catch_unwind,
-    ts_args_type = "handle: number, source: number, origin: string, head: string, started: number, asked: number"
+    ts_args_type = "handle: number, source: number, origin: string, head: string, bodyLength: number, started: number, asked: number"
 )]
-pub fn begin(handle: u32, source: u8, origin: Text, head: Text, started: f64, asked: f64) -> f64 {
+pub fn begin(
+    handle: u32,
+    source: u8,
+    origin: Text,
+    mut head: Text,
+    body_length: f64,
+    started: f64,
+    asked: f64,
+) -> f64 {
+    if body_length >= 0.0 {
+        head.extend(b"content-length: ");
+        head.extend(itoa::Buffer::new().format(body_length as u64).as_bytes());
+        head.extend(b"\r\n");
+    }
     with_environment(|env| {
         let (started, asked) = (env.monotonic(started), env.monotonic(asked));
         let (Some(source), Some(recorder)) = (Source::from_u8(source), env.recorder(handle)) else {
@@ -114,6 +127,36 @@ pub fn begin(handle: u32, source: u8, origin: Text, head: Text, started: f64, as
         };
         recorder.begin(source, &origin.as_str(), head.bytes(), started, asked).unwrap_or(0) as f64
     })
+}
+
+/// Adds the head of an HTTP/1.1 response to an exchange. Its fields are the `length` bytes at `start` of `fields`: as they
+/// came, `name: value` lines, without the end of the last one.
+#[napi(
+    catch_unwind,
+    ts_args_type = "handle: number, exchange: number, status: number, reason: string, fields: ArrayBufferLike, start: number, length: number, started: number"
+)]
+#[allow(clippy::too_many_arguments, reason = "an object would cost more than all of this")]
+pub fn response_head(
+    handle: u32,
+    exchange: f64,
+    status: u32,
+    reason: Text,
+    fields: ArrayBuffer<'_>,
+    start: u32,
+    length: u32,
+    started: f64,
+) {
+    let fields =
+        fields.get(start as usize..).and_then(|rest| rest.get(..length as usize)).unwrap_or_default();
+    let mut head = Text::empty();
+    head.extend(b"HTTP/1.1 ");
+    head.extend(itoa::Buffer::new().format(status).as_bytes());
+    head.extend(b" ");
+    head.extend(reason.bytes());
+    head.extend(b"\r\n");
+    head.extend_latin1(fields);
+    head.extend(b"\r\n");
+    push(handle, exchange, Kind::ResponseHead as u8, head.bytes(), started);
 }
 
 /// Copies body bytes of an exchange. `kind` is a number of `KIND`.

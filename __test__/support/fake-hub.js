@@ -75,7 +75,15 @@ class FakeHub extends EventEmitter {
     this.fault = (hook, error) => { this.faults.push(error); this.emit('fault', hook, error); };
     this.recorder = {
       prepare: () => {},
-      begin: (source, origin, head, t0) => { fail('begin'); return this.#begin(source, origin, head, t0); },
+      begin: (source, origin, head, t0, asked = t0, bodyLength = -1) => {
+        fail('begin');
+        return this.#begin(source, origin, bodyLength < 0 ? head : `${head}content-length: ${bodyLength}\r\n`, t0);
+      },
+      responseHead: (id, status, reason, buffer, start, length, t0) => {
+        fail('mark');
+        const fields = Buffer.from(buffer, start, length).toString('latin1');
+        this.#mark(id, KIND.RESPONSE_HEAD, `HTTP/1.1 ${status} ${reason}\r\n${fields}\r\n`, t0);
+      },
       chunk: (id, kind, bytes, t0) => { fail('chunk'); this.#chunk(id, kind, bytes, t0); },
       mark: (id, kind, text, t0) => { fail('mark'); this.#mark(id, kind, text, t0); },
     };

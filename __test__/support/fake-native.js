@@ -46,6 +46,7 @@ function createFakeNative(overrides = {}) {
       chain.open.add(chain.nextId);
       return chain.nextId++;
     },
+    responseHead: (handle) => void live(handle),
     chunk: (handle) => void live(handle),
     mark(handle, id, kind) {
       const chain = live(handle);
@@ -104,7 +105,7 @@ function preload(mode) {
   const overrides = {
     ok: {},
     closed: { open: () => { throw failure('TRACE_ERR_OPEN', 'the log folder cannot be written'); } },
-    broken: { begin: boom, chunk: boom, mark: boom, stats: boom, close: boom },
+    broken: { begin: boom, responseHead: boom, chunk: boom, mark: boom, stats: boom, close: boom },
   }[mode];
   const fake = createFakeNative(overrides);
   const journal = process.env.FAKE_NATIVE_JOURNAL;

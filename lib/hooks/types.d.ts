@@ -11,7 +11,8 @@ export interface Recorder {
   /** A request is about to be made. */
   prepare(): void;
   /** The exchange's number, or 0: not recorded. */
-  begin(source: number, origin: string, head: string, t0: number, asked?: number): number;
+  begin(source: number, origin: string, head: string, t0: number, asked?: number, bodyLength?: number): number;
+  responseHead(id: number, status: number, reason: string, buffer: ArrayBufferLike, start: number, length: number, t0: number): void;
   chunk(id: number, kind: number, bytes: Uint8Array, t0: number): void;
   mark(id: number, kind: number, text: string, t0: number): void;
 }

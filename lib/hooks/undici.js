@@ -58,6 +58,8 @@ let recordings = new WeakMap();
 let copies = new WeakMap();
 /** The same copies, for uninstall. @type {Set<WeakRef<CopyTaps>>} */
 const tapped = new Set();
+/** The one that published last: nearly always the next one too. @type {CopyTaps | null} */
+let lastCopy = null;
 
 /**
  * The request's begin, as late as undici allows to know its whole head.
@@ -65,11 +67,12 @@ const tapped = new Set();
  * @param {Recording} recording
  * @param {string} head
  * @param {number} t0
+ * @param {number} [bodyLength] announced in a header that is not in `head`
  * @returns {boolean} whether it is recorded
  */
-function begin(request, recording, head, t0) {
+function begin(request, recording, head, t0, bodyLength = heads.NO_BODY) {
   recording.head = '';
-  recording.id = recording.recorder.begin(SOURCE.UNDICI, recording.origin, head, t0 - recording.spent, recording.asked);
+  recording.id = recording.recorder.begin(SOURCE.UNDICI, recording.origin, head, t0 - recording.spent, recording.asked, bodyLength);
   recording.spent = 0;
   if (recording.id !== 0) return true;
   recordings.delete(request);
@@ -144,12 +147,13 @@ function onCreate({ request }) {
  */
 function copyOf(request) {
   const prototype = Object.getPrototypeOf(request);
-  let copy = copies.get(prototype);
+  let copy = lastCopy !== null && lastCopy.prototype === prototype ? lastCopy : copies.get(prototype);
   if (copy === undefined) {
     copy = new Copy(prototype, { sent: recordSent, received: recordReceived, upgraded: onUpgrade });
     copies.set(prototype, copy);
     tapped.add(new WeakRef(copy));
   }
+  lastCopy = copy;
   if (request.upgrade) copy.watchUpgrades();
   return copy;
 }
@@ -172,9 +176,9 @@ function onSendHeaders({ request, headers }) {
       begin(request, recording, heads.http2Head(request, headers), t0);
       return;
     }
-    const framing = heads.framing(request);
-    if (framing === null) recording.head = headers;
-    else begin(request, recording, headers + framing, t0);
+    const bodyLength = heads.framing(request);
+    if (bodyLength === null) recording.head = headers;
+    else begin(request, recording, headers, t0, bodyLength);
   } catch (error) {
     hub?.fault('undici', error);
   }
@@ -241,7 +245,14 @@ function onHeaders({ request, response }) {
       t0 = now();
     }
     if (response.statusCode < 200 && response.statusCode !== 101) return; // the answer is still to come
-    recording.recorder.mark(recording.id, KIND.RESPONSE_HEAD, heads.receivedHead(response, recording.version), t0);
+    const { recorder, id, version } = recording;
+    const length = version === '1.1' ? heads.blockLength(response.headers) : 0;
+    if (length > 0) {
+      const { buffer, byteOffset } = /** @type {Buffer[]} */ (response.headers)[0];
+      recorder.responseHead(id, response.statusCode, response.statusText ?? '', buffer, byteOffset, length, t0);
+    } else {
+      recorder.mark(id, KIND.RESPONSE_HEAD, heads.receivedHead(response, version), t0);
+    }
   } catch (error) {
     hub?.fault('undici', error);
   }
@@ -347,6 +358,7 @@ function uninstall() {
   for (const [name, subscriber] of SUBSCRIPTIONS) diagnostics.unsubscribe(name, subscriber);
   for (const copy of tapped) copy.deref()?.remove();
   tapped.clear();
+  lastCopy = null;
   channels = [];
   copies = new WeakMap();
   recordings = new WeakMap();
