@@ -268,7 +268,8 @@ export interface CaptureStats {
 /**
  * A recorder of its own log file. Where several match an exchange, the one that was instrumented first records it.
  *
- * The constructor throws only for a bad option. When the addon is missing or the log cannot be opened, that is one line
+ * The constructor throws only for a bad option. The addon is loaded by the first exchange that is to be recorded, or by
+ * `getStats()`. When it is missing or the log cannot be opened, that is one line
  * on stderr, `getStats().capture` says why, and every method is safe to call.
  */
 export declare class ClaudeTrafficLogger {

@@ -53,6 +53,9 @@ function readJournal() {
 const opens = (calls) => calls.filter(({ name }) => name === 'open');
 const closes = (calls) => calls.filter(({ name }) => name === 'close');
 
+/** Asks for the numbers, as the first exchange does: the addon is loaded then. */
+const NUMBERS = `globalThis[Symbol.for('claude-trace-native.hub.1')]?.singleton.logger.getStats();`;
+
 /** One request to a server of its own, which is made the base URL. */
 const EXCHANGE = `
   const server = require('node:http').createServer((request, response) => response.end('answer'));
@@ -75,8 +78,8 @@ describe('a program that ends', () => {
   ];
   for (const [how, program, status] of ends) {
     test(`${how}: the log is closed, the end is its own`, () => {
-      const bare = run(program, { args: [] });
-      const traced = run(program);
+      const bare = run(NUMBERS + program, { args: [] });
+      const traced = run(NUMBERS + program);
       assert.equal(traced.status, status);
       assert.equal(traced.stdout, bare.stdout);
       assert.equal(traced.stderr, bare.stderr);
@@ -91,6 +94,14 @@ describe('a program that ends', () => {
   });
 });
 
+test('a program that talks to no LLM does not load the addon', () => {
+  const program = `fetch('http://127.0.0.1:1/').catch(() => require('node:http').get('http://127.0.0.1:1/').on('error', () => console.log('refused')))`;
+  for (const source of ['', program]) {
+    const { status, stderr, calls } = run(source, { fake: 'absent' });
+    assert.deepEqual([status, stderr, calls], [0, '', []]);
+  }
+});
+
 test('an exchange is recorded, and the program prints what it prints', () => {
   const { status, stdout, stderr, calls } = run(EXCHANGE);
   assert.deepEqual([status, stdout, stderr], [0, '200 answer\n', '']);
@@ -100,7 +111,7 @@ test('an exchange is recorded, and the program prints what it prints', () => {
 });
 
 test('is configured by the environment', () => {
-  const { calls, stderr } = run('', {
+  const { calls, stderr } = run(NUMBERS, {
     env: {
       CLAUDE_TRACE_ZERO_LATENCY: 'false', CLAUDE_TRACE_LOG_NAME: 'named', CLAUDE_TRACE_LOG_DIR: 'logs',
       CLAUDE_TRACE_ZERO_LATENCY_BUFFER_SIZE: '5', CLAUDE_TRACE_EXIT_DRAIN_MS: '10', CLAUDE_TRACE_OPEN_BROWSER: 'false',
@@ -127,13 +138,13 @@ test('does nothing to the loop, the globals or the streams of the host', () => {
   assert.deepEqual(parse(run(program)), parse(run(program, { args: ['--require', FAKE] })));
 });
 
-describe('what goes wrong is at most one line on stderr', () => {
+describe('each thing that goes wrong is one line on stderr', () => {
   const cases = [
     ['the addon is missing', { fake: 'absent' }, /^claude-trace: nothing is recorded: there is no addon for this platform: run "npm rebuild claude-trace-native"\n$/],
     ['the log cannot be opened', { fake: 'closed' }, /^claude-trace: nothing is recorded: the log folder cannot be written\n$/],
     ['the addon is missing, at level silent', { fake: 'absent', env: { CLAUDE_TRACE_LOG_LEVEL: 'silent' } }, /^$/],
     ['variables are wrong', { env: { CLAUDE_TRACE_ZERO_LATENCY: 'x', CLAUDE_TRACE_LOG_NAME: '../x' } }, /^claude-trace: CLAUDE_TRACE_LOG_NAME=[^\n]*; CLAUDE_TRACE_ZERO_LATENCY=[^\n]*\n$/],
-    ['variables are wrong and the addon is missing', { fake: 'absent', env: { CLAUDE_TRACE_ZERO_LATENCY: 'x' } }, /^claude-trace: CLAUDE_TRACE_ZERO_LATENCY=[^\n]*; nothing is recorded: [^\n]*\n$/],
+    ['variables are wrong and the addon is missing', { fake: 'absent', env: { CLAUDE_TRACE_ZERO_LATENCY: 'x' } }, /^claude-trace: CLAUDE_TRACE_ZERO_LATENCY=[^\n]*\nclaude-trace: nothing is recorded: [^\n]*\n$/],
     ['the addon panics in every call', { fake: 'broken' }, /^claude-trace: [^\n]*\n$/],
   ];
   for (const [name, options, stderr] of cases) {
@@ -148,6 +159,7 @@ describe('what goes wrong is at most one line on stderr', () => {
   test('also when worker threads meet the same fault', () => {
     const program = `
       const { Worker, isMainThread } = require('node:worker_threads');
+      ${NUMBERS}
       if (isMainThread) for (let i = 0; i < 3; i++) new Worker(__filename);
       else console.log('worker');
     `;
@@ -184,7 +196,8 @@ describe('further threads, processes and copies', () => {
     const program = `
       const { Worker, isMainThread } = require('node:worker_threads');
       if (isMainThread) new Worker(__filename).on('exit', (code) => console.log('worker', code));
-      else process.exit(3);
+      ${NUMBERS}
+      if (!isMainThread) process.exit(3);
     `;
     const { status, stdout, stderr, calls } = run(program);
     assert.deepEqual([status, stdout, stderr], [0, 'worker 3\n', '']);
@@ -210,6 +223,7 @@ describe('further threads, processes and copies', () => {
 
   test('child processes inherit it through NODE_OPTIONS', () => {
     const program = `
+      ${NUMBERS}
       if (process.argv[2] === 'child') console.log('child');
       else process.stdout.write(require('node:child_process').execFileSync(process.execPath, [__filename, 'child']));
     `;
@@ -220,7 +234,7 @@ describe('further threads, processes and copies', () => {
   });
 
   test('named twice, in NODE_OPTIONS and on the command line, it records once', () => {
-    const { stderr, calls } = run('', { env: { NODE_OPTIONS: `--require ${FAKE} --require ${LOADER}` } });
+    const { stderr, calls } = run(NUMBERS, { env: { NODE_OPTIONS: `--require ${FAKE} --require ${LOADER}` } });
     assert.equal(stderr, '');
     assert.equal(opens(calls).length, 1);
   });
@@ -233,6 +247,7 @@ describe('further threads, processes and copies', () => {
       require('./copy/interceptor-loader.js');
       const { getLogger, initializeInterceptor } = require('./copy');
       const ours = require(${JSON.stringify(ROOT)});
+      getLogger().getStats();
       console.log(getLogger() === ours.getLogger(), initializeInterceptor() === getLogger());
     `;
     const { status, stdout, stderr, calls } = run(program);
@@ -255,33 +270,33 @@ describe('the addon itself', () => {
   const file = `claude-trace-native.${platform}${process.platform === 'linux' ? '-gnu' : ''}.node`;
   const fix = 'run "npm rebuild claude-trace-native", or "npm run build" in a checkout';
 
-  test('absent: the line says so, and what to do', () => {
-    const { status, stdout, stderr } = run('console.log("host")', { args: ['--require', packageWith({})] });
+  test('absent: the line says so when it is needed, and what to do', () => {
+    const { status, stdout, stderr } = run(`console.log("host");${NUMBERS}`, { args: ['--require', packageWith({})] });
     assert.deepEqual([status, stdout], [0, 'host\n']);
     assert.equal(stderr, `claude-trace: nothing is recorded: there is no addon for ${platform}: ${fix}\n`);
   });
 
   test('unloadable: the line has the reason of the system', () => {
-    const { status, stdout, stderr } = run('console.log("host")', { args: ['--require', packageWith({ [file]: 'not an addon' })] });
+    const { status, stdout, stderr } = run(`console.log("host");${NUMBERS}`, { args: ['--require', packageWith({ [file]: 'not an addon' })] });
     assert.deepEqual([status, stdout], [0, 'host\n']);
     assert.match(stderr, /^claude-trace: nothing is recorded: the addon for [^\n]* cannot be loaded \([^\n]*claude-trace-native[^\n]*\n$/);
     assert.ok(stderr.endsWith(`${fix}\n`));
   });
 
   test('of another version: refused as a whole', () => {
-    const { stderr } = run('', { args: ['--require', packageWith({ 'native.js': 'exports.open = exports.close = () => 0;' })] });
+    const { stderr } = run(NUMBERS, { args: ['--require', packageWith({ 'native.js': 'exports.open = exports.close = () => 0;' })] });
     const lacks = 'native.js is of another version: it lacks clockSync, prepare, begin, responseHead, chunk, mark, stats, drain';
     assert.equal(stderr, `claude-trace: nothing is recorded: the addon for ${platform} cannot be loaded (${lacks}): ${fix}\n`);
   });
 
   test('found by the generated loader when it is not beside the package', () => {
-    const { stderr, calls } = run('', { args: ['--require', packageWith({ 'native.js': `module.exports = require(${JSON.stringify(FAKE)}).createFakeNative().native;` })] });
+    const { stderr, calls } = run(NUMBERS, { args: ['--require', packageWith({ 'native.js': `module.exports = require(${JSON.stringify(FAKE)}).createFakeNative().native;` })] });
     assert.equal(stderr, '');
     assert.deepEqual(calls, []);
   });
 
   test('disabled by node: the line names the flags', () => {
-    const { status, stdout, stderr } = run('console.log("host")', { args: ['--no-addons', '--require', packageWith({ [file]: '' })] });
+    const { status, stdout, stderr } = run(`console.log("host");${NUMBERS}`, { args: ['--no-addons', '--require', packageWith({ [file]: '' })] });
     assert.deepEqual([status, stdout], [0, 'host\n']);
     assert.equal(stderr, 'claude-trace: nothing is recorded: addons are disabled in this process: start node with --allow-addons, or without --no-addons\n');
   });

@@ -25,7 +25,7 @@ const HOOKS = Object.freeze({
  * @typedef {{ install(hub: HookPort): false | (() => void) }} Hook install: false when another recorder is there already
  * @typedef {import('./recorder.js').Recorder} Recorder
  * @typedef {object} Member a logger as the hub knows it
- * @property {Recorder} recorder
+ * @property {(origin: string, target: string, method: string) => Recorder | null} recorderFor null: not for this exchange
  * @property {(text: string) => void} debug
  * @property {() => void} finish ends it with the process
  *
@@ -35,11 +35,11 @@ const HOOKS = Object.freeze({
  * @property {boolean} finished after its cleanup() the next `initializeInterceptor` makes another one
  */
 
-/** What one hook sees of the hub: the recorders that asked for this hook. */
+/** What one hook sees of the hub: the loggers that asked for this hook. */
 class HookPort {
   #hub;
-  /** @type {Recorder[]} in the order in which they asked; the first whose rules match gets the exchange */
-  #recorders = [];
+  /** @type {Member[]} in the order in which they asked; the first whose rules match gets the exchange */
+  #members = [];
 
   /** @param {Hub} hub */
   constructor(hub) {
@@ -48,14 +48,15 @@ class HookPort {
 
   /**
    * @param {string} origin like `https://api.anthropic.com`
-   * @param {string} path the request target
+   * @param {string} target the request's
    * @param {string} method
    * @returns {Recorder | null} who records this exchange
    */
-  match(origin, path, method) {
+  match(origin, target, method) {
     try {
-      for (const recorder of this.#recorders) {
-        if (recorder.matches(origin, path, method)) return recorder;
+      for (const member of this.#members) {
+        const recorder = member.recorderFor(origin, target, method);
+        if (recorder !== null) return recorder;
       }
     } catch (error) {
       this.#hub.fault('match', error);
@@ -81,18 +82,18 @@ class HookPort {
     this.#hub.onWire = callback;
   }
 
-  /** @param {Recorder} recorder */
-  add(recorder) {
-    if (!this.#recorders.includes(recorder)) this.#recorders.push(recorder);
+  /** @param {Member} member */
+  add(member) {
+    if (!this.#members.includes(member)) this.#members.push(member);
   }
 
   /**
-   * @param {Recorder} recorder
+   * @param {Member} member
    * @returns {boolean} whether that was the last one
    */
-  remove(recorder) {
-    this.#recorders = this.#recorders.filter((other) => other !== recorder);
-    return this.#recorders.length === 0;
+  remove(member) {
+    this.#members = this.#members.filter((other) => other !== member);
+    return this.#members.length === 0;
   }
 }
 
@@ -122,14 +123,14 @@ class Hub {
   attach(member, hookNames) {
     if (this.#members.size === 0) process.on('exit', this.#onExit);
     this.#members.add(member);
-    return hookNames.filter((name) => !this.#connect(name, member.recorder));
+    return hookNames.filter((name) => !this.#connect(name, member));
   }
 
   /** @param {Member} member */
   detach(member) {
     if (!this.#members.delete(member)) return;
     for (const [name, { port, uninstall }] of this.#installed) {
-      if (!port.remove(member.recorder)) continue;
+      if (!port.remove(member)) continue;
       this.#installed.delete(name);
       this.#guard(name, uninstall);
     }
@@ -149,16 +150,16 @@ class Hub {
 
   /**
    * @param {string} name
-   * @param {Recorder} recorder
+   * @param {Member} member
    */
-  #connect(name, recorder) {
+  #connect(name, member) {
     const installed = this.#installed.get(name);
     if (installed !== undefined) {
-      installed.port.add(recorder);
+      installed.port.add(member);
       return true;
     }
     const port = new HookPort(this);
-    port.add(recorder);
+    port.add(member);
     const uninstall = this.#guard(name, () => HOOKS[name]().install(port));
     // A hook that cannot install itself is a fault and was counted as one; `false` alone says that it is taken.
     if (typeof uninstall === 'function') this.#installed.set(name, { port, uninstall });

@@ -4,12 +4,12 @@
 // kept apart. A bad option in code throws, as any misuse of an API does. Whatever else keeps us from recording (a missing
 // addon, a folder that cannot be written, a full disk) is none of the host's business: one line on stderr, and it runs on.
 
+//
+// Until there is something to record nothing is loaded that is needed only then: the addon, the rules, the recorder.
+
 const path = require('node:path');
 const { resolveConfig } = require('./config.js');
 const { existingHub, sharedHub } = require('./hub.js');
-const { Matcher } = require('./match.js');
-const { loadNative } = require('./native.js');
-const { Recorder } = require('./recorder.js');
 
 const FETCH_HOOKS = Object.freeze(['undici', 'fetch']);
 const NODE_HTTP_HOOKS = Object.freeze(['http', 'http2']);
@@ -17,6 +17,7 @@ const NODE_HTTP_HOOKS = Object.freeze(['http', 'http2']);
 /**
  * @typedef {import('./config.js').Settings} Settings
  * @typedef {import('./native.js').NativeStats} NativeStats
+ * @typedef {import('./recorder.js').Recorder} Recorder
  */
 
 /**
@@ -34,8 +35,10 @@ class ClaudeTrafficLogger {
   #settings;
   /** @type {import('./diagnostics.js').Diagnostics | null} made when there is something to say: as a rule never */
   #lazyDiagnostics = null;
-  /** @type {Recorder | null} null: nothing can be recorded, for #reason */
-  #recorder = null;
+  /** @type {import('./match.js').Matcher | null} made for the first request of the host */
+  #matcher = null;
+  /** @type {Recorder | null | undefined} undefined: not opened yet; null: nothing can be recorded, for #reason */
+  #recorder = undefined;
   /** @type {string | null} */
   #reason = null;
   /** @type {import('./hub.js').Member | null} us in the hub, from the first instrument call on */
@@ -45,48 +48,36 @@ class ClaudeTrafficLogger {
   /** @param {import('../index.js').InterceptorConfig} [config] */
   constructor(config) {
     const { settings, problems } = resolveConfig(config);
+    // Here, so that a later chdir does not move them.
+    settings.logDirectory = path.resolve(settings.logDirectory);
+    if (settings.spoolDir !== undefined) settings.spoolDir = path.resolve(settings.spoolDir);
+    if (settings.runtimeDir !== undefined) settings.runtimeDir = path.resolve(settings.runtimeDir);
     this.#settings = settings;
-    try {
-      this.#recorder = this.#open();
-    } catch (error) {
-      this.#reason = messageOf(error);
-      problems.push(`nothing is recorded: ${this.#reason}`);
-    }
-    if (problems.length > 0) this.#diagnostics.sayOnce(this.#recorder === null ? 'error' : 'warn', problems.join('; '));
+    if (problems.length > 0) this.#diagnostics.sayOnce('warn', problems.join('; '));
   }
 
   get #diagnostics() {
     return (this.#lazyDiagnostics ??= new (require('./diagnostics.js').Diagnostics)(this.#settings.logLevel));
   }
 
-  #open() {
-    const { zeroLatency, retry, logDirectory, spoolDir, runtimeDir, ...settings } = this.#settings;
-    const matcher = new Matcher(settings, (text) => this.#diagnostics.sayOnce('warn', text));
-    return new Recorder(
-      loadNative(),
-      {
-        logDirectory: path.resolve(logDirectory),
-        logBaseName: settings.logBaseName,
-        logLevel: settings.logLevel,
-        zeroLatency: zeroLatency.enabled,
-        backgroundWorkers: zeroLatency.backgroundWorkers,
-        writeBufferSize: zeroLatency.writeBufferSize,
-        writeBufferFlushMs: zeroLatency.writeBufferFlushMs,
-        deferredParsing: zeroLatency.deferredParsing,
-        memoryPoolSize: zeroLatency.memoryPoolSize,
-        maxSpoolBytes: settings.maxSpoolBytes,
-        maxDecodedBytes: settings.maxDecodedBytes,
-        whenFull: settings.whenFull,
-        durability: settings.durability,
-        fsyncIntervalMs: settings.fsyncIntervalMs,
-        retryMaxAttempts: retry.maxAttempts,
-        retryBaseDelayMs: retry.baseDelayMs,
-        retryMaxDelayMs: retry.maxDelayMs,
-        spoolDir: spoolDir === undefined ? undefined : path.resolve(spoolDir),
-        runtimeDir: runtimeDir === undefined ? undefined : path.resolve(runtimeDir),
-      },
-      matcher,
-    );
+  /** @returns {Recorder | null} */
+  #opened() {
+    if (this.#recorder !== undefined) return this.#recorder;
+    this.#recorder = null;
+    try {
+      this.#recorder = require('./open.js').openRecorder(this.#settings);
+      if (this.#finished) this.#recorder?.close(false, 0);
+    } catch (error) {
+      this.#reason = messageOf(error);
+      this.#diagnostics.sayOnce('error', `nothing is recorded: ${this.#reason}`);
+    }
+    return this.#recorder;
+  }
+
+  /** @type {import('./hub.js').Member['recorderFor']} */
+  #recorderFor(origin, target, method) {
+    this.#matcher ??= new (require('./match.js').Matcher)(this.#settings, (text) => this.#diagnostics.sayOnce('warn', text));
+    return this.#matcher.matches(origin, target, method) ? this.#opened() : null;
   }
 
   instrumentAll() {
@@ -117,14 +108,15 @@ class ClaudeTrafficLogger {
 
   /** @param {readonly string[]} hooks */
   #instrument(hooks) {
-    const recorder = this.#recorder;
-    if (recorder === null || this.#finished) return;
+    if (this.#finished) return;
+    const isFirst = this.#member === null;
     this.#member ??= {
-      recorder,
+      recorderFor: (origin, target, method) => this.#recorderFor(origin, target, method),
       debug: (text) => this.#diagnostics.say('debug', text),
       finish: () => this.#finish(true),
     };
     const taken = sharedHub().attach(this.#member, hooks);
+    if (isFirst && require('./orphans.js').mayHaveOrphans(this.#settings)) this.#opened();
     if (taken.length > 0) {
       const where = taken.join(', ');
       this.#diagnostics.sayOnce('warn', `another recorder is in place at ${where}: what passes there may be in its log alone`);
@@ -149,7 +141,7 @@ class ClaudeTrafficLogger {
     if (this.#member !== null) hub?.detach(this.#member);
     if (hub?.singleton?.logger === this) hub.singleton.finished = true;
     const recorder = this.#recorder;
-    if (recorder === null) return;
+    if (!recorder) return; // never opened, or it could not be
     try {
       const { exitDrainMs } = this.#settings;
       // A log that cannot be written was told of by the addon, when that began.
@@ -164,7 +156,7 @@ class ClaudeTrafficLogger {
   /** @returns {NativeStats | null} */
   #numbers() {
     try {
-      return this.#recorder?.stats() ?? null;
+      return this.#opened()?.stats() ?? null;
     } catch {
       return null;
     }

@@ -1,7 +1,6 @@
 'use strict';
 
-// The one way from the hooks into Rust. A recorder is a spool chain of this JS environment plus the rules that say what
-// goes into it. Its methods throw only if the addon does (a caught panic); the hooks count that and go on.
+// The one way from the hooks into Rust. A recorder is a spool chain of this JS environment. Its methods throw only if the addon does (a caught panic); the hooks count that and go on.
 
 const { now } = require('./clock.js');
 
@@ -12,12 +11,10 @@ const CLOSED = -1;
 
 /**
  * @typedef {import('./native.js').Native} Native
- * @typedef {import('./match.js').Matcher} Matcher
  */
 
 class Recorder {
   #native;
-  #matcher;
   #handle;
   #prepared = false;
   /** @type {ReturnType<Native['stats']>} the numbers as they stood when it was closed */
@@ -26,23 +23,12 @@ class Recorder {
   /**
    * @param {Native} native
    * @param {Parameters<Native['open']>[0]} options
-   * @param {Matcher} matcher
    * @throws {Error} with a code TRACE_ERR_*: the addon could not open the chain
    */
-  constructor(native, options, matcher) {
+  constructor(native, options) {
     this.#native = native;
-    this.#matcher = matcher;
     native.clockSync(clockOffset(), now());
     this.#handle = native.open(options);
-  }
-
-  /**
-   * @param {string} origin
-   * @param {string} path
-   * @param {string} method
-   */
-  matches(origin, path, method) {
-    return this.#handle !== CLOSED && this.#matcher.matches(origin, path, method);
   }
 
   /** A request is about to be made: what recording needs is started on a thread while the host connects. */
