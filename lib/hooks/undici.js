@@ -8,9 +8,10 @@ const diagnostics = require('node:diagnostics_channel');
 
 const CREATED = 'undici:request:create';
 
-/** @type {Hub | null} null: not installed */
+/** @type {Hub | null} null: not installed, or what records the requests has taken over */
 let hub = null;
-let undo = () => {};
+/** @type {(() => void) | null} null: not installed */
+let undo = null;
 /** A channel that nobody holds may be collected with its subscribers: nodejs/node#42170. @type {unknown} */
 let channel = null;
 
@@ -23,9 +24,10 @@ function onFirst(message) {
     unwatch();
     const [seconds, nanoseconds] = process.hrtime(before);
     undo = requests.watch(hub, seconds * 1e3 + nanoseconds / 1e6);
+    hub = null;
     requests.onCreate(message);
   } catch (error) {
-    hub.fault('undici', error);
+    hub?.fault('undici', error);
   }
 }
 
@@ -39,7 +41,7 @@ function unwatch() {
  * @returns {import('./types').Uninstall}
  */
 function install(target) {
-  if (hub !== null) return uninstall;
+  if (undo !== null) return uninstall;
   hub = target;
   channel = diagnostics.channel(CREATED);
   diagnostics.subscribe(CREATED, onFirst);
@@ -48,9 +50,9 @@ function install(target) {
 }
 
 function uninstall() {
-  if (hub === null) return;
   hub = null;
-  undo();
+  undo?.();
+  undo = null;
 }
 
 module.exports = { install };
