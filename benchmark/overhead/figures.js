@@ -2,38 +2,51 @@
 
 // The figures of a sample: what the table calls them, and which of them a case can have.
 
-const { answerOf } = require('./cases.js');
+const { isPaced, isStream } = require('./cases.js');
 
 /**
  * @typedef {object} Figure
  * @property {string} key in a sample's metrics
  * @property {string} title
  * @property {string} unit
- * @property {number} digits
- * @property {boolean} isJudged whether the difference to untraced is shown
+ * @property {boolean} inTable whether the main table has a column of it
  * @property {(c: import('./cases.js').Case) => boolean} applies
  */
 
-const always = () => true;
+/** @type {Pick<Figure, 'inTable' | 'applies'>} */
+const shown = { inTable: true, applies: () => true };
+const ofStreams = { ...shown, applies: isStream };
+const inDetails = { ...shown, inTable: false };
 /** @param {import('./cases.js').Case} c */
-const isStream = (c) => answerOf(c).isStream;
-/** A paced server says how many requests a second there are. @param {import('./cases.js').Case} c */
-const isUnpaced = (c) => answerOf(c).paceMs === 0;
+const isUnpaced = (c) => !isPaced(c);
+/** @param {import('./cases.js').Case} c */
+const isOfSession = ({ suite }) => suite === 'session';
 
 /** @type {readonly Figure[]} */
 const FIGURES = [
-  { key: 'firstByteP50Ms', title: 'first byte p50', unit: 'ms', digits: 3, isJudged: true, applies: always },
-  { key: 'firstByteP99Ms', title: 'first byte p99', unit: 'ms', digits: 3, isJudged: true, applies: always },
-  { key: 'gapP50Us', title: 'gap p50', unit: 'µs', digits: 1, isJudged: true, applies: isStream },
-  { key: 'gapP99Us', title: 'gap p99', unit: 'µs', digits: 1, isJudged: true, applies: isStream },
-  { key: 'requestsPerSecond', title: 'requests/s', unit: '', digits: 0, isJudged: true, applies: isUnpaced },
-  { key: 'wallMs', title: 'wall', unit: 'ms', digits: 0, isJudged: false, applies: always },
-  { key: 'jsCpuPerRequestMs', title: 'JS CPU/req', unit: 'ms', digits: 3, isJudged: true, applies: always },
-  { key: 'cpuPerRequestMs', title: 'CPU/req', unit: 'ms', digits: 3, isJudged: true, applies: always },
-  { key: 'rssEndMiB', title: 'RSS end', unit: 'MiB', digits: 1, isJudged: false, applies: always },
-  { key: 'rssMaxMiB', title: 'RSS max', unit: 'MiB', digits: 1, isJudged: true, applies: always },
+  { key: 'firstByteP50Ms', title: 'first p50', unit: 'ms', ...shown },
+  { key: 'firstByteP99Ms', title: 'first p99', unit: 'ms', ...shown },
+  { key: 'gapP50Us', title: 'gap p50', unit: 'µs', ...ofStreams },
+  { key: 'gapP95Us', title: 'gap p95', unit: 'µs', ...ofStreams },
+  { key: 'gapP99Us', title: 'gap p99', unit: 'µs', ...ofStreams },
+  { key: 'requestsPerSecond', title: 'req/s', unit: '', ...shown, applies: isUnpaced },
+  { key: 'jsCpuPerRequestMs', title: 'JS CPU/req', unit: 'ms', ...shown },
+  { key: 'cpuPerRequestMs', title: 'CPU/req', unit: 'ms', ...shown },
+  { key: 'jsCpuPerChunkUs', title: 'JS CPU/chunk', unit: 'µs', ...inDetails, applies: isStream },
+  { key: 'cpuPerChunkUs', title: 'CPU/chunk', unit: 'µs', ...ofStreams },
+  { key: 'loopDelayP50Ms', title: 'loop delay p50', unit: 'ms', ...inDetails },
+  { key: 'loopDelayP99Ms', title: 'loop p99', unit: 'ms', ...shown },
+  { key: 'loopBusyPercent', title: 'loop busy', unit: '%', ...inDetails },
+  { key: 'rssEndMiB', title: 'RSS end', unit: 'MiB', ...inDetails },
+  { key: 'rssMaxMiB', title: 'RSS max', unit: 'MiB', ...shown },
+  { key: 'wallMs', title: 'wall', unit: 'ms', ...inDetails },
+  { key: 'processMs', title: 'process', unit: 'ms', ...shown, applies: isOfSession },
+  { key: 'writtenMiB', title: 'written', unit: 'MiB', ...shown, applies: isOfSession },
+  { key: 'diskPercent', title: 'disk', unit: '%', ...shown, applies: isOfSession },
+  { key: 'startUpMs', title: 'start-up', unit: 'ms', ...inDetails },
 ];
 
-const START_UP = 'startUpMs';
+/** @param {Figure} figure */
+const heading = ({ title, unit }) => (unit === '' ? title : `${title}, ${unit}`);
 
-module.exports = { FIGURES, START_UP };
+module.exports = { FIGURES, heading };

@@ -4,25 +4,35 @@ const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
-const { CASES, tiny } = require('./cases.js');
+const { CASES, SUITES, openFiles, tiny } = require('./cases.js');
 const { BASELINE, NOISE, ROOT, variants } = require('./variants.js');
 
+/** @param {readonly string[]} ids @param {string} indent */
+const wrapped = (ids, indent) => ids.join(', ').replace(/(.{60,}?, )/g, `$1\n${indent}`);
+const INDENT = ' '.repeat(22);
+
 const USAGE = `node benchmark/overhead/run.js [options]
-  --rounds N        samples of each kind (default 10; with --quick 1)
-  --node 20,22      Node versions: this one, or node_modules/node<N> (default: this one)
-  --case a,b        only these: ${CASES.map(({ id }) => id).join(', ')}
-  --variant a,b     only these, beside untraced: ${variants('').map(({ id }) => id).slice(2).join(', ')}
-  --json FILE       parameters, machine and all samples
-  --package FOLDER  where the package under test lies (default: this checkout)
-  --patience S      seconds to spend on waiting for a quiet machine, and on repeating what was disturbed (default 300)
-  --seed N          of the order and the intervals (default 1)
-  --quick           tiny sizes, several at a time: shows the shape of the output, says nothing of speed`;
+  --suite a,b         ${SUITES.join(', ')} or all (default: requests)
+  --case a,b          only these, of whatever suite:
+${INDENT}${wrapped(CASES.map(({ id }) => id), INDENT)}
+  --variant a,b       only these, beside untraced:
+${INDENT}${wrapped(variants('').map(({ id }) => id).slice(2), INDENT)}
+  --rounds N          samples of each kind (default 5; with --full 10, with --quick 1)
+  --node 20,22        Node versions: this one, or node_modules/node<N> (default: this one)
+  --full              all suites on Node 20, 22, 24 and 26: hours
+  --json FILE         parameters, machine and all samples; beside them a plot (.svg)
+  --details           differences pair by pair, hook times and start-up too
+  --package FOLDER    where the package under test lies (default: this checkout)
+  --patience S        seconds to spend on waiting for a quiet machine, and on repeating what was disturbed (default 120)
+  --seed N            of the order and the intervals (default 1)
+  --quick             tiny sizes, several at a time: shows the shape of the output, says nothing of speed`;
 
 /**
  * @typedef {{ version: string, binary: string }} NodeBinary
  *
  * @typedef {object} Options
  * @property {boolean} quick
+ * @property {boolean} details
  * @property {number} rounds
  * @property {number} seed
  * @property {number} patience s
@@ -42,24 +52,50 @@ function readOptions(args) {
   const flag = /** @type {const} */ ({ type: 'boolean' });
   const { values } = parseArgs({
     args,
-    options: { rounds: text, node: text, case: text, variant: text, json: text, package: text, seed: text, patience: text, quick: flag, help: { ...flag, short: 'h' } },
+    options: {
+      suite: text, case: text, variant: text, rounds: text, node: text, json: text, package: text, seed: text, patience: text,
+      full: flag, details: flag, quick: flag, help: { ...flag, short: 'h' },
+    },
   });
   if (values.help) return null;
-  const quick = values.quick ?? false;
+  const { quick = false, full = false, details = false } = values;
   const packageFolder = path.resolve(values.package ?? ROOT);
-  const cases = chosen(CASES, values.case, 'case');
   const kinds = values.variant === undefined ? undefined : `${BASELINE},${NOISE},${values.variant}`;
+  const found = casesOf(values.suite ?? (full ? 'all' : undefined), values.case);
+  const cases = quick ? found.map(tiny) : found;
+  checkOpenFiles(cases);
   return {
     quick,
-    rounds: positive(values.rounds ?? (quick ? '1' : '10'), 'rounds'),
+    details,
+    rounds: positive(values.rounds ?? (quick ? '1' : full ? '10' : '5'), 'rounds'),
     seed: positive(values.seed ?? '1', 'seed'),
-    patience: quick ? 0 : positive(values.patience ?? '300', 'patience'),
-    nodes: (values.node ?? 'this').split(',').map(findNode),
-    cases: quick ? cases.map(tiny) : cases,
+    patience: quick ? 0 : positive(values.patience ?? '120', 'patience'),
+    nodes: (values.node ?? (full ? '20,22,24,26' : 'this')).split(',').map(findNode),
+    cases,
     variants: chosen(variants(packageFolder), kinds, 'variant'),
     json: values.json,
     packageFolder,
   };
+}
+
+/**
+ * @param {string | undefined} suite
+ * @param {string | undefined} ids
+ */
+function casesOf(suite, ids) {
+  if (suite === undefined && ids !== undefined) return chosen(CASES, ids, 'case');
+  const suites = chosen(SUITES.map((id) => ({ id })), suite === 'all' ? undefined : (suite ?? 'requests'), 'suite').map(({ id }) => id);
+  return chosen(CASES.filter((c) => suites.includes(c.suite)), ids, 'case');
+}
+
+/**
+ * Node raises its own limit as far as the system lets it; further is for the user to do.
+ * @param {readonly import('./cases.js').Case[]} cases
+ */
+function checkOpenFiles(cases) {
+  const { soft } = /** @type {any} */ (process.report.getReport()).userLimits.open_files;
+  const tooMany = cases.find((c) => soft !== 'unlimited' && openFiles(c) > soft);
+  if (tooMany !== undefined) throw new Error(`--case ${tooMany.id} has ${openFiles(tooMany)} files open, and the limit is ${soft}: raise it (ulimit -n 4096), or leave the case out`);
 }
 
 /**

@@ -4,28 +4,36 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const { bytesOf } = require('../support/answers.js');
-const { answerOf } = require('./cases.js');
+const { agentAnswer } = require('../support/agent-answers.js');
+const { ANSWERS, bytesOf } = require('../support/answers.js');
+const { isSession } = require('../session/cases.js');
 
 /**
- * @param {string} cwd of the client: both recorders write to `.claude-trace` there
+ * @param {string} cwd of the client: every recorder writes to `.claude-trace` there
  * @param {import('./cases.js').Case} c
  * @returns {number} pairs with the whole request and the whole answer in them
  */
 function countPairs(cwd, c) {
   const folder = path.join(cwd, '.claude-trace');
-  const answer = answerOf(c);
-  const answerChars = bytesOf(answer); // ASCII
   let pairs = 0;
   for (const name of fs.existsSync(folder) ? fs.readdirSync(folder) : []) {
     if (!name.endsWith('.jsonl')) continue;
-    for (const line of lines(path.join(folder, name))) {
-      const { request, response } = JSON.parse(line);
-      const text = answer.isStream ? response?.body_raw : JSON.stringify(response?.body);
-      if (response?.status_code === 200 && text?.length === answerChars && request.body.messages[0].content.length === c.promptChars) pairs++;
-    }
+    for (const line of lines(path.join(folder, name))) if (isWhole(JSON.parse(line), c)) pairs++;
   }
   return pairs;
+}
+
+/**
+ * @param {any} pair
+ * @param {import('./cases.js').Case} c
+ */
+function isWhole({ request, response }, c) {
+  const { messages } = request.body;
+  // Every turn adds an answer and the results of its tools.
+  const answer = isSession(c) ? agentAnswer(c.answer, (messages.length - 1) / 2, c.requests) : ANSWERS[c.answer];
+  const text = answer.isStream ? response?.body_raw : JSON.stringify(response?.body);
+  // Both are ASCII.
+  return response?.status_code === 200 && text?.length === bytesOf(answer) && messages[0].content.length === c.promptChars;
 }
 
 /** @param {string} file */

@@ -1,72 +1,103 @@
 'use strict';
 
-// The table. benchmark/README.md says how to read it.
+// The tables. benchmark/README.md says how to read them.
 
-const { FIGURES, START_UP } = require('./figures.js');
+const { FIGURES, heading } = require('./figures.js');
 const { BASELINE, NOISE } = require('./variants.js');
-const { spread } = require('../support/statistics.js');
+
+/**
+ * @typedef {import('./summary.js').CaseSummary} CaseSummary
+ * @typedef {import('./cases.js').Case} Case
+ * @typedef {ReadonlyMap<string, string>} Titles of variants by id
+ */
 
 /**
  * @param {string[][]} rows the first one is the heading; the first column is left-aligned
  * @returns {string}
  */
 function table(rows) {
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
-  return rows.map((row) => row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ').trimEnd()).join('\n');
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
+  // A row of one cell is a title, as long as it likes to be.
+  const padded = (/** @type {string} */ cell, /** @type {number} */ i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]));
+  return rows.map((row) => row.map(padded).join('  ').trimEnd()).join('\n');
 }
 
-/** @param {number} value @param {number} digits */
-const fixed = (value, digits) => (Number.isFinite(value) ? value.toFixed(digits) : '–');
+/** Three digits that say something. @param {number} value */
+const digitsOf = (value) => (Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : Math.abs(value) >= 0.1 ? 2 : 3);
 
-/** @param {number} value @param {number} digits */
+/** @param {number} value @param {number} [digits] */
+const fixed = (value, digits = digitsOf(value)) => (Number.isFinite(value) ? value.toFixed(digits) : '–');
+
+/** @param {number} value @param {number} [digits] */
 const signed = (value, digits) => `${value < 0 ? '' : '+'}${fixed(value, digits)}`;
 
-/** @param {import('../support/statistics.js').Spread} spread @param {number} digits */
-const withSpread = ({ median, q1, q3 }, digits) => `${fixed(median, digits)} ±${fixed((q3 - q1) / 2, digits)}`;
+/** @param {import('../support/statistics.js').Spread} spread */
+function withSpread({ median, q1, q3 }) {
+  if (!Number.isFinite(median)) return '–';
+  return q1 === q3 ? fixed(median) : `${fixed(median)}±${fixed((q3 - q1) / 2, digitsOf(median))}`;
+}
 
 /**
- * @param {import('./summary.js').CaseSummary} summary
- * @param {import('./cases.js').Case} c
- * @param {ReadonlyMap<string, string>} titles of variants by id
+ * The one that says it all: every variant in every case.
+ * @param {readonly CaseSummary[]} summaries
+ * @param {readonly Case[]} cases in the same order
+ * @param {Titles} titles
  */
-function caseTable(summary, c, titles) {
-  const figures = FIGURES.filter(({ applies }) => applies(c));
-  const heading = [`${c.title}: ${c.requests} requests`, ...figures.map(({ title, unit }) => (unit === '' ? title : `${title}, ${unit}`))];
-  const rows = summary.variants.map(({ variant, figures: values }) => [
-    `  ${titles.get(variant)}`,
-    ...figures.map(({ key, digits }) => withSpread(values[key], digits)),
+function mainTable(summaries, cases, titles) {
+  const columns = FIGURES.filter(({ inTable, applies }) => inTable && cases.some(applies));
+  const blocks = summaries.map(({ variants, serverBusy }, i) => [
+    [`${cases[i].title}: ${cases[i].requests} ${cases[i].suite === 'session' ? 'turns' : 'requests'} (server at work ${fixed(serverBusy * 100, 0)} %)`],
+    ...variants.map(({ variant, figures, differences }) => [
+      `  ${titles.get(variant)}`,
+      ...columns.map(({ key }) => {
+        if (figures[key] === undefined) return '';
+        return `${withSpread(figures[key])}${differences?.[key].isWithinSpread && variant !== NOISE ? '=' : ' '}`;
+      }),
+    ]),
   ]);
-  return `${table([heading, ...rows])}\n  (server at work ${fixed(summary.serverBusy * 100, 0)} % of the time)`;
+  const head = ['', ...columns.map((figure) => `${heading(figure)} `)];
+  // The titles must not widen the first column.
+  const lines = table([head, ...blocks.flatMap((block) => block.slice(1))]).split('\n');
+  let at = 1;
+  return [lines[0], ...blocks.flatMap((block) => [block[0][0], ...lines.slice(at, (at += block.length - 1))])].join('\n');
 }
+
+const LEGEND = [
+  'median ± half the interquartile range over rounds; req: request, in a session turn; gap: between two events of a stream, as the SDK hands them out;',
+  '=: the median of the differences to untraced, pair by pair, lies within what untraced differs from itself',
+].join('\n');
 
 /**
  * Against untraced, beside untraced against itself.
- * @param {readonly import('./summary.js').CaseSummary[]} summaries
+ * @param {readonly CaseSummary[]} summaries
  * @param {readonly string[]} compared ids of variants
- * @param {ReadonlyMap<string, string>} titles
+ * @param {Titles} titles
  */
 function differenceTable(summaries, compared, titles) {
   const rows = [['minus untraced, pair by pair: median [95 %]', 'untraced again, q1 … q3', ...compared.map((id) => `${titles.get(id)}: within?`)]];
   for (const summary of summaries) {
     /** @param {string} id @param {string} key */
     const of = (id, key) => summary.variants.find(({ variant }) => variant === id)?.differences?.[key];
-    for (const { key, title, unit, digits } of FIGURES) {
-      const noise = of(NOISE, key);
+    const base = summary.variants.find(({ variant }) => variant === BASELINE);
+    for (const figure of FIGURES) {
+      const noise = of(NOISE, figure.key);
       if (noise === undefined) continue;
+      // As precise as the figure itself is shown, and a digit more.
+      const digits = digitsOf(base?.figures[figure.key].median ?? NaN) + 1;
       const cells = compared.map((id) => {
-        const d = of(id, key);
+        const d = of(id, figure.key);
         if (d === undefined) return '–';
         return `${signed(d.median, digits)} (${signed(d.percent, 1)} %) [${signed(d.low, digits)}, ${signed(d.high, digits)}] ${d.isWithinSpread ? 'yes' : ' no'}`;
       });
-      rows.push([`  ${summary.case} ${title}${unit && `, ${unit}`}`, `${signed(noise.q1, digits)} … ${signed(noise.q3, digits)}`, ...cells]);
+      rows.push([`  ${summary.case} ${heading(figure)}`, `${signed(noise.q1, digits)} … ${signed(noise.q3, digits)}`, ...cells]);
     }
   }
   return table(rows);
 }
 
 /**
- * @param {readonly import('./summary.js').CaseSummary[]} summaries
- * @param {ReadonlyMap<string, string>} titles
+ * @param {readonly CaseSummary[]} summaries
+ * @param {Titles} titles
  */
 function hookTable(summaries, titles) {
   const rows = [['hook time on the JS thread, µs', 'first', 'p50', 'p95', 'p99', 'max', 'chunk mean', 'chunk p99', 'chunk max']];
@@ -81,17 +112,4 @@ function hookTable(summaries, titles) {
   return table(rows);
 }
 
-/**
- * @param {readonly import('./summary.js').PlacedSample[]} samples
- * @param {ReadonlyMap<string, string>} titles
- */
-function startUpTable(samples, titles) {
-  const rows = [['start-up, ms', 'node with its preload', 'over untraced']];
-  /** @param {string} id */
-  const of = (id) => spread(samples.filter(({ variant }) => variant === id).map(({ metrics }) => metrics[START_UP] ?? NaN));
-  const base = of(BASELINE).median;
-  for (const [id, title] of titles) rows.push([`  ${title}`, withSpread(of(id), 2), signed(of(id).median - base, 2)]);
-  return table(rows);
-}
-
-module.exports = { caseTable, differenceTable, hookTable, startUpTable };
+module.exports = { LEGEND, differenceTable, hookTable, mainTable };

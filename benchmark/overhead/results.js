@@ -6,29 +6,43 @@ const path = require('node:path');
 const FORMAT = 1;
 
 /**
- * One sample a line, as a row of numbers under `columns`: a run of all Nodes is thousands of samples.
- * @param {string} file
  * @param {object} run
- * @param {object} run.about
+ * @param {object} run.machine
  * @param {import('./options.js').Options} run.options
- * @param {{ before: number, after: number }} run.load one-minute load average
+ * @param {readonly import('./variants.js').Variant[]} run.variants that took part
  * @param {readonly import('./summary.js').PlacedSample[]} run.samples
  * @param {readonly import('./summary.js').CaseSummary[]} run.summaries
  */
-function writeResults(file, { about, options, load, samples, summaries }) {
+function resultsOf({ machine, options, variants, samples, summaries }) {
   const rows = samples.map((sample) => flat(sample));
   const columns = [...new Set(rows.flatMap(Object.keys))];
-  const head = {
+  const { quick, rounds, seed, patience, nodes, cases } = options;
+  return {
     format: FORMAT,
     finishedAt: new Date().toISOString(),
-    machine: { ...about, load },
-    parameters: { quick: options.quick, rounds: options.rounds, seed: options.seed, patience: options.patience, nodes: options.nodes.map(({ version }) => version), cases: options.cases },
+    machine,
+    parameters: {
+      quick, rounds, seed, patience, cases,
+      suites: [...new Set(cases.map(({ suite }) => suite))],
+      nodes: nodes.map(({ version }) => version),
+      variants: variants.map(({ id, title }) => ({ id, title })),
+    },
     columns,
+    samples: rows.map((row) => columns.map((name) => row[name] ?? null)),
+    summaries: [...summaries],
   };
+}
+
+/**
+ * One sample a line, as a row of numbers under `columns`: a run of all Nodes is thousands of samples.
+ * @param {string} file
+ * @param {ReturnType<typeof resultsOf>} results
+ */
+function writeResults(file, { samples, summaries, ...head }) {
   fs.mkdirSync(path.dirname(file), { recursive: true });
   fs.writeFileSync(file, [
     JSON.stringify(head, null, 1).slice(0, -2),
-    `,\n "samples": ${array(rows.map((row) => columns.map((name) => row[name] ?? null)))}`,
+    `,\n "samples": ${array(samples)}`,
     `,\n "summaries": ${array(summaries)}\n}\n`,
   ].join(''));
 }
@@ -59,4 +73,4 @@ function rounded(value) {
   return JSON.parse(JSON.stringify(value), (_, inner) => (typeof inner === 'number' && !Number.isInteger(inner) ? Number(inner.toPrecision(5)) : inner));
 }
 
-module.exports = { writeResults };
+module.exports = { resultsOf, writeResults };

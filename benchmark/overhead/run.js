@@ -7,14 +7,17 @@ const os = require('node:os');
 const path = require('node:path');
 const { startServer } = require('../support/server-process.js');
 const { randomFrom, shuffled } = require('../support/statistics.js');
+const { diskMiBPerSecond } = require('./disk.js');
 const { environment } = require('./environment.js');
 const { USAGE, readOptions } = require('./options.js');
-const { caseTable, differenceTable, hookTable, startUpTable } = require('./report.js');
+const { Progress } = require('./progress.js');
+const { LEGEND, differenceTable, hookTable, mainTable } = require('./report.js');
 const { Patience, TOLERATED_CORES } = require('./quiet.js');
 const { takeSample } = require('./sample.js');
 const { summarise } = require('./summary.js');
 const { makeMemoryFolder } = require('./variants.js');
-const { writeResults } = require('./results.js');
+const { resultsOf, writeResults } = require('./results.js');
+const { writePlot } = require('./plot.js');
 
 /**
  * @typedef {import('./options.js').Options} Options
@@ -33,7 +36,10 @@ function plan({ rounds, seed, cases, variants }, node) {
   const random = randomFrom(seed);
   return Array.from({ length: rounds }, (_, round) => round).flatMap((round) => {
     const present = variants.filter(({ every }) => round % every === 0);
-    return shuffled(cases, random).flatMap((c) => shuffled(present, random).map((variant) => ({ node, c, variant, round })));
+    return shuffled(cases, random).flatMap((c) => {
+      const those = present.filter(({ id }) => !c.without?.includes(id));
+      return shuffled(those, random).map((variant) => ({ node, c, variant, round }));
+    });
   });
 }
 
@@ -41,9 +47,10 @@ function plan({ rounds, seed, cases, variants }, node) {
  * @param {readonly Step[]} steps
  * @param {number} atOnce 1, or nothing is measured
  * @param {(step: Step) => Promise<import('./sample.js').Sample>} take
+ * @param {Progress} progress
  * @returns {Promise<PlacedSample[]>} in the order of the steps
  */
-async function takeAll(steps, atOnce, take) {
+async function takeAll(steps, atOnce, take, progress) {
   /** @type {PlacedSample[]} */
   const samples = new Array(steps.length);
   let next = 0;
@@ -53,11 +60,10 @@ async function takeAll(steps, atOnce, take) {
         const order = next++;
         const step = steps[order];
         samples[order] = { node: step.node.version, case: step.c.id, variant: step.variant.id, round: step.round, order, ...(await take(step)) };
-        if (process.stderr.isTTY) process.stderr.write(`\r${order + 1} of ${steps.length} samples on Node ${step.node.version} `);
+        progress.step(`Node ${step.node.version}, ${step.c.id}, ${step.variant.id}`);
       }
     }),
   );
-  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
   return samples;
 }
 
@@ -70,42 +76,60 @@ const incomplete = (samples) =>
 /** @param {Options} options */
 async function main(options) {
   const about = environment(options.packageFolder);
+  const diskSpeed = options.cases.some(({ suite }) => suite === 'session') ? diskMiBPerSecond() : null;
   const loadBefore = os.loadavg()[0];
   const memory = makeMemoryFolder();
   const variants = options.variants.filter(({ needsMemory }) => memory !== null || !needsMemory);
   const titles = new Map(variants.map(({ id, title }) => [id, title]));
-  const ours = variants.filter(({ isOurs }) => isOurs).map(({ id }) => id);
+  const compared = variants.map(({ id }) => id).slice(2);
   const patience = new Patience(options.patience);
+  const plans = options.nodes.map((node) => plan({ ...options, variants }, node));
+  const progress = new Progress(plans.flat().length);
   const server = await startServer();
   /** @type {PlacedSample[]} */
   const samples = [];
   const summaries = [];
 
   console.log(`${about.cpu}, ${about.cores} cores, ${about.kernel}; load ${loadBefore.toFixed(2)}; commit ${about.commit?.slice(0, 12)}${about.isClean ? '' : ' and changes'}`);
-  console.log(`${options.rounds} rounds; median ± half the interquartile range over rounds${options.quick ? '; --quick: no measurement' : ''}`);
+  if (diskSpeed !== null) console.log(`disk: ${diskSpeed.toFixed(0)} MiB/s`);
+  console.log(`${options.rounds} rounds${options.quick ? '; --quick: no measurement' : ''}`);
   try {
-    for (const node of options.nodes) {
-      const taken = await takeAll(plan({ ...options, variants }, node), options.quick ? os.availableParallelism() : 1, (step) =>
-        patience.take(() => takeSample(node.binary, step.c, step.variant, server, memory)),
-      );
+    for (const [i, node] of options.nodes.entries()) {
+      const take = async (/** @type {Step} */ { c, variant }) => {
+        const sample = await patience.take(() => takeSample(node.binary, c, variant, server, memory));
+        return diskSpeed === null ? sample : withDisk(sample, diskSpeed);
+      };
+      const taken = await takeAll(plans[i], options.quick ? os.availableParallelism() : 1, take, progress);
+      progress.end();
       samples.push(...taken);
-      const own = options.cases.map((c) => ({ c, summary: summarise(inTableOrder(taken, c.id, titles), c, options.seed) }));
-      summaries.push(...own.map(({ summary }) => summary));
-      console.log(`\n=== Node ${node.version}\n`);
-      for (const { c, summary } of own) console.log(`${caseTable(summary, c, titles)}\n`);
-      console.log(`${differenceTable(summaries.slice(-own.length), ours, titles)}\n`);
-      console.log(`${hookTable(summaries.slice(-own.length), titles)}\n`);
-      console.log(startUpTable(taken, titles));
+      const own = options.cases.map((c) => summarise(inTableOrder(taken, c.id, titles), c, options.seed));
+      summaries.push(...own);
+      console.log(`\nNode ${node.version}\n${mainTable(own, options.cases, titles)}`);
+      if (options.details) console.log(`\n${differenceTable(own, compared, titles)}\n\n${hookTable(own, titles)}`);
     }
   } finally {
     await server.close();
   }
   const disturbed = samples.filter(({ othersCores }) => othersCores > TOLERATED_CORES).length;
-  console.log(`\nothers kept more than ${TOLERATED_CORES} cores at work in ${disturbed} of ${samples.length} samples`);
+  console.log(`\n${LEGEND}\nothers kept more than ${TOLERATED_CORES} cores at work in ${disturbed} of ${samples.length} samples`);
   if (options.json !== undefined) {
-    writeResults(path.resolve(options.json), { about, options, load: { before: loadBefore, after: os.loadavg()[0] }, samples, summaries });
+    const machine = { ...about, load: { before: loadBefore, after: os.loadavg()[0] }, diskMiBPerSecond: diskSpeed };
+    const results = resultsOf({ machine, options, variants, samples, summaries });
+    writeResults(path.resolve(options.json), results);
+    await writePlot(path.resolve(options.json), results);
   }
   return incomplete(samples);
+}
+
+/**
+ * What was written, as the share of the process's time that the disk needs for it.
+ * @param {import('./sample.js').Sample} sample
+ * @param {number} diskSpeed MiB/s
+ */
+function withDisk(sample, diskSpeed) {
+  const { writtenMiB, processMs } = sample.metrics;
+  const diskPercent = writtenMiB === null ? null : (writtenMiB / diskSpeed / (Number(processMs) / 1e3)) * 100;
+  return { ...sample, metrics: { ...sample.metrics, diskPercent } };
 }
 
 /**

@@ -6,8 +6,10 @@ const { spawn } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
-const { MODEL } = require('../support/answers.js');
-const { answerOf } = require('./cases.js');
+const { ANSWERS, MODEL } = require('../support/answers.js');
+const { agentAnswer } = require('../support/agent-answers.js');
+const { isSession } = require('../session/cases.js');
+const { isStream } = require('./cases.js');
 const { watched } = require('./quiet.js');
 const { countPairs } = require('./recorded.js');
 
@@ -16,7 +18,7 @@ const { countPairs } = require('./recorded.js');
  *
  * @typedef {object} Hooks what our recorder measured of itself in that process
  * @property {'zero-latency' | 'standard' | 'off'} mode
- * @property {number} firstMs hook time of the first request
+ * @property {number | null} firstMs hook time of the first request; null where there was no warm-up to take it from
  * @property {Latency} request hook time of a request without its body chunks, warm-up and first one included
  * @property {Latency} chunk hook time of a body chunk, of the request's body too
  * @property {number} drops
@@ -74,27 +76,36 @@ async function takeSample(node, c, variant, server, memory) {
  * @returns {Promise<{ result: Record<string, number | null>, hooks: Hooks | null, totalCpuMs: number }>}
  */
 async function runClient(node, c, variant, origin, folders) {
-  const answer = answerOf(c);
   const resultFile = path.join(folders.cwd, 'result.json');
   const plan = {
-    requests: c.requests, warmUp: c.warmUp, atOnce: c.atOnce, promptChars: c.promptChars,
-    isStream: answer.isStream, events: answer.chunks.length, model: MODEL, resultFile,
+    requests: c.requests, warmUp: c.warmUp, atOnce: c.atOnce, everyMs: c.everyMs, promptChars: c.promptChars,
+    isStream: isStream(c), events: eventsOf(c), model: MODEL, resultFile,
   };
   const preload = variant.preload === null ? [] : ['--require', variant.preload];
-  const child = spawn(node, [...preload, path.join(__dirname, 'client.cjs'), JSON.stringify(plan)], {
+  const program = path.join(__dirname, isSession(c) ? '../session/agent.cjs' : 'client.cjs');
+  const start = performance.now();
+  const child = spawn(node, [...preload, program, JSON.stringify(plan)], {
     cwd: folders.cwd,
     // Nothing else is inherited: a variable of the caller's must not configure one of the recorders.
     env: {
       PATH: process.env.PATH, HOME: folders.cwd, TMPDIR: os.tmpdir(),
-      ANTHROPIC_BASE_URL: `${origin}/${c.answer}`, ANTHROPIC_API_KEY: 'sk-ant-api03-benchmark-benchmark-benchmark',
+      ANTHROPIC_BASE_URL: `${origin}/${c.answer}${isSession(c) ? `/${c.requests}` : ''}`, ANTHROPIC_API_KEY: 'sk-ant-api03-benchmark-benchmark-benchmark',
       ...variant.env(folders),
     },
     stdio: ['ignore', 'ignore', 'pipe'], // claude-trace prints on stdout
   });
   const ended = await end(child);
+  const processMs = performance.now() - start;
   // A client that has something to say at every request would measure its own printing.
   if (ended.how !== 0 || ended.stderr !== '') throw new Error(`${variant.id}, ${c.id}: the client ended with ${ended.how}\n${ended.stderr.slice(0, 2000)}`);
-  return JSON.parse(fs.readFileSync(resultFile, 'utf8'));
+  const outcome = JSON.parse(fs.readFileSync(resultFile, 'utf8'));
+  return { ...outcome, result: { ...outcome.result, processMs } };
+}
+
+/** @param {import('./cases.js').Case} c @returns {number} events of a stream; of a session, those of all turns together */
+function eventsOf(c) {
+  if (!isSession(c)) return ANSWERS[c.answer].chunks.length;
+  return Array.from({ length: c.requests }, (_, turn) => agentAnswer(c.answer, turn, c.requests).chunks.length).reduce((sum, count) => sum + count, 0);
 }
 
 /**

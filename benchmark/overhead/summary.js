@@ -83,7 +83,7 @@ function summarise(samples, c, seed) {
     variants: [...byVariant.keys()].map((variant) => ({
       variant,
       figures: Object.fromEntries(figures.map(({ key }) => [key, spread(values(variant, key))])),
-      differences: variant === BASELINE ? null : Object.fromEntries(figures.filter(({ isJudged }) => isJudged).map(({ key }) => [key, difference(variant, key)])),
+      differences: variant === BASELINE ? null : Object.fromEntries(figures.map(({ key }) => [key, difference(variant, key)])),
       hooks: hookTimes(byVariant.get(variant) ?? []),
     })),
   };
@@ -104,8 +104,8 @@ function grouped(samples) {
 function hookTimes(samples) {
   const hooks = samples.flatMap((sample) => sample.hooks ?? []);
   if (hooks.length === 0) return null;
-  /** @param {(h: import('./sample.js').Hooks) => number} pick */
-  const us = (pick) => median(hooks.map(pick)) * 1e3;
+  /** @param {(h: import('./sample.js').Hooks) => number | null} pick */
+  const us = (pick) => median(hooks.map(pick).filter((ms) => ms !== null)) * 1e3;
   return {
     first: us((h) => h.firstMs),
     p50: us((h) => h.request.p50),

@@ -37,10 +37,11 @@ function variants(packageFolder) {
     { id: NOISE, title: 'untraced again', preload: null, ...others },
     {
       // A sample takes fifty times as long as any other, and what it shows is seen from afar.
-      id: 'claude-trace', title: 'claude-trace 1.0.9', ...others, every: 3,
+      id: 'claude-trace', title: 'claude-trace 1.0.9', ...others, every: 5,
       preload: path.join(ROOT, 'node_modules/@mariozechner/claude-trace/dist/interceptor-loader.js'),
     },
     { id: 'claude-trace-no-html', title: 'claude-trace, no HTML', preload: path.join(__dirname, 'claude-trace-without-html.cjs'), ...others },
+    { id: 'tee', title: 'tee() recorder', preload: path.join(__dirname, 'tee-recorder.cjs'), ...others },
     {
       // The default, but said: inside a container (which many CI machines are) the default would be the disk.
       id: 'ours', title: 'ours', ...ours, needsMemory: true,

@@ -5,6 +5,7 @@
 
 /** Server-sent events in a paced and in an unpaced stream; one HTTP chunk each, some 150 bytes long. */
 const PACED_EVENTS = 12;
+const LONG_EVENTS = 24;
 const UNPACED_EVENTS = 200;
 const CHUNK_BYTES = 150;
 
@@ -59,13 +60,18 @@ function message() {
  * @typedef {object} Answer
  * @property {readonly Buffer[]} chunks
  * @property {number} paceMs 0: all at once
+ * @property {number} [firstMs] until the first chunk
  * @property {boolean} isStream
  */
 
 /** By the first segment of the path. @type {Readonly<Record<string, Answer>>} */
 const ANSWERS = Object.freeze({
+  'every-1-ms': { chunks: streamOf(PACED_EVENTS), paceMs: 1, isStream: true },
   'every-3-ms': { chunks: streamOf(PACED_EVENTS), paceMs: 3, isStream: true },
   'every-10-ms': { chunks: streamOf(PACED_EVENTS), paceMs: 10, isStream: true },
+  'every-20-ms': { chunks: streamOf(PACED_EVENTS), paceMs: 20, isStream: true },
+  // For thousands of them at once: at this pace 2,000 streams are 8,000 chunks a second, which one JS thread can read.
+  'every-250-ms': { chunks: streamOf(LONG_EVENTS), paceMs: 250, isStream: true },
   unpaced: { chunks: streamOf(UNPACED_EVENTS), paceMs: 0, isStream: true },
   json: { chunks: [message()], paceMs: 0, isStream: false },
 });
@@ -73,4 +79,4 @@ const ANSWERS = Object.freeze({
 /** @param {Answer} answer */
 const bytesOf = (answer) => answer.chunks.reduce((sum, chunk) => sum + chunk.length, 0);
 
-module.exports = { ANSWERS, HEADERS, MODEL, bytesOf };
+module.exports = { ANSWERS, HEADERS, MODEL, USAGE, bytesOf, event };
