@@ -11,7 +11,8 @@ const { after, before, describe, test } = require('node:test');
 const { promisify } = require('node:util');
 const { ANSWERS, bytesOf } = require('../benchmark/support/answers.js');
 const { median, medianInterval, quantile, randomFrom, shuffled, spread } = require('../benchmark/support/statistics.js');
-const { CASES } = require('../benchmark/overhead/cases.js');
+const { agentAnswer, turnOf } = require('../benchmark/support/agent-answers.js');
+const { CASES, SUITES, isStream } = require('../benchmark/overhead/cases.js');
 const { summarise } = require('../benchmark/overhead/summary.js');
 
 const RUN = path.join(__dirname, '../benchmark/overhead/run.js');
@@ -43,6 +44,20 @@ test('an unpaced stream is 200 events of about 150 bytes', () => {
   assert.ok(Math.abs(bytesOf(ANSWERS.unpaced) / 200 - 150) < 3);
 });
 
+test('an agent is asked for one tool call in every turn but the last, and its conversation says how far it has come', () => {
+  const events = (turn) => agentAnswer('agent-paced', turn, 3).chunks.map((chunk) => JSON.parse(chunk.toString().split('data: ')[1]));
+  for (const turn of [0, 1, 2]) {
+    const isLast = turn === 2;
+    const calls = events(turn).filter((event) => event.content_block?.type === 'tool_use');
+    assert.equal(calls.length, isLast ? 0 : 1);
+    assert.equal(events(turn).find((event) => event.type === 'message_delta').delta.stop_reason, isLast ? 'end_turn' : 'tool_use');
+    const input = events(turn).map((event) => event.delta?.partial_json ?? '').join('');
+    if (!isLast) assert.equal(typeof JSON.parse(input), 'object');
+  }
+  const result = { role: 'user', content: [{ type: 'tool_result', tool_use_id: 'toolu_1', content: 'a' }] };
+  assert.equal(turnOf(Buffer.from(JSON.stringify({ messages: [{ role: 'user', content: 'p' }, result, result] }))), 2);
+});
+
 test('a difference is taken within its round, and judged by untraced against itself', () => {
   const c = /** @type {any} */ (CASES.find(({ id }) => id === 'json'));
   // Each round is slower than the one before, by more than any variant is: only pairs can tell them apart.
@@ -69,7 +84,7 @@ test('a difference is taken within its round, and judged by untraced against its
   assert.equal(serverBusy, 0.01);
 });
 
-describe('overhead --quick', () => {
+describe('--quick', () => {
   /** @type {string} */
   let folder;
   /** @type {{ stdout: string, stderr: string }} */
@@ -83,15 +98,17 @@ describe('overhead --quick', () => {
     folder = fs.mkdtempSync(path.join(os.tmpdir(), 'claude-trace-benchmark-test-'));
     const json = path.join(folder, 'results', 'overhead.json');
     // Fails, as execFile does, when the exit code says that something was not recorded.
-    output = await promisify(execFile)(process.execPath, [RUN, '--quick', '--package', PACKAGE, '--json', json]);
+    output = await promisify(execFile)(process.execPath, [RUN, '--quick', '--suite', 'all', '--details', '--package', PACKAGE, '--json', json]);
     results = JSON.parse(fs.readFileSync(json, 'utf8'));
     samples = results.samples.map((row) => Object.fromEntries(results.columns.map((name, i) => [name, row[i]])));
   });
+  /** @param {{ case: string }} sample */
+  const caseOf = (sample) => /** @type {any} */ (results.parameters.cases.find(({ id }) => id === sample.case));
   after(() => fs.rmSync(folder, { recursive: true, force: true }));
 
   test('every variant was measured in every case', () => {
-    const variants = ['untraced', 'untraced-again', 'claude-trace', 'claude-trace-no-html', 'ours-disk', 'ours-standard', ...(fs.existsSync('/dev/shm') ? ['ours'] : [])];
-    const expected = CASES.flatMap(({ id }) => variants.map((variant) => `${id} ${variant}`));
+    const variants = ['untraced', 'untraced-again', 'claude-trace', 'claude-trace-no-html', 'tee', 'ours-disk', 'ours-standard', ...(fs.existsSync('/dev/shm') ? ['ours'] : [])];
+    const expected = CASES.flatMap(({ id, without }) => variants.filter((variant) => !without?.includes(variant)).map((variant) => `${id} ${variant}`));
     assert.deepEqual(samples.map((sample) => `${sample.case} ${sample.variant}`).sort(), expected.sort());
   });
 
@@ -110,18 +127,39 @@ describe('overhead --quick', () => {
       assert.equal(sample['hooks.faults'], 0, what);
       assert.equal(sample['hooks.request.count'], sample.requests, what);
       assert.ok(sample['hooks.chunk.count'] >= sample.requests, what);
-      assert.ok(sample['hooks.firstMs'] > 0 && sample['hooks.chunk.mean'] > 0, what);
+      assert.ok(sample['hooks.chunk.mean'] > 0, what);
+      const isWarmedUp = caseOf(sample).warmUp > 0;
+      assert.equal(sample['hooks.firstMs'] > 0, isWarmedUp, what);
     }
   });
 
   test('every figure is a positive number where it applies', () => {
+    // A process can have written nothing; a loop can have had no turn to measure a delay of.
+    const canBeZero = ['metrics.writtenMiB', 'metrics.diskPercent', 'metrics.loopBusyPercent'];
     for (const sample of samples) {
-      const isStream = sample.case.includes('paced');
       for (const name of results.columns.filter((column) => column.startsWith('metrics.'))) {
         const value = sample[name];
-        if (!isStream && name.includes('gap')) assert.equal(value, null, name);
-        else assert.ok(Number.isFinite(value) && value > 0, `${sample.case}, ${sample.variant}: ${name} is ${value}`);
+        const what = `${sample.case}, ${sample.variant}: ${name} is ${value}`;
+        if (!isStream(caseOf(sample)) && /gap|Chunk/.test(name)) assert.equal(value, null, what);
+        else if (name.startsWith('metrics.loopDelay')) assert.ok(value === null || value >= 0, what);
+        else if (canBeZero.includes(name)) assert.ok((value === null && process.platform !== 'linux') || value >= 0, what);
+        else assert.ok(Number.isFinite(value) && value > 0, what);
       }
+    }
+  });
+
+  test('what a recorder writes is counted', { skip: process.platform !== 'linux' && 'the kernel does not say' }, () => {
+    const written = (variant) => samples.find((sample) => sample.case === 'session' && sample.variant === variant)['metrics.writtenMiB'];
+    assert.ok(written('ours-disk') > written('untraced'), `${written('ours-disk')} and ${written('untraced')}`);
+  });
+
+  test('the plots are whole, and name every variant and case', () => {
+    for (const [file, suites] of [['overhead.svg', SUITES.filter((suite) => suite !== 'streams')], ['overhead-streams.svg', []]]) {
+      const svg = fs.readFileSync(path.join(folder, 'results', /** @type {string} */ (file)), 'utf8');
+      assert.match(svg, /^<svg [^]*<\/svg>$/);
+      assert.doesNotMatch(svg, /NaN|undefined/);
+      for (const { title } of results.parameters.variants.slice(1)) assert.ok(svg.includes(title), `${file}: ${title}`);
+      for (const { suite, title } of CASES) if (suites.includes(suite)) assert.ok(svg.includes(title), `${file}: ${title}`);
     }
   });
 
@@ -133,17 +171,20 @@ describe('overhead --quick', () => {
     assert.equal(results.summaries.length, CASES.length);
     assert.match(output.stdout, /--quick: no measurement/);
     for (const { id, title } of CASES) {
-      assert.ok(output.stdout.includes(`${title}: `), title);
-      assert.match(output.stdout, new RegExp(`^  ${id} first byte p99, ms .*(yes|no)$`, 'm'));
-      assert.match(output.stdout, new RegExp(`^  ${id}: ours, standard mode( +[\\d.]+){8}$`, 'm'));
+      assert.ok(output.stdout.includes(`\n${title}: `), title);
+      assert.match(output.stdout, new RegExp(`^  ${id} first p99, ms .*(yes|no)$`, 'm'));
+      assert.match(output.stdout, new RegExp(`^  ${id}: ours, standard mode( +([\\d.]+|–)){8}$`, 'm'));
     }
-    assert.equal(output.stderr, '');
+    assert.deepEqual(results.parameters.suites, [...SUITES]);
+    // Progress, and nothing else.
+    for (const line of output.stderr.trim().split('\n')) assert.match(line, /^\d+ of \d+ samples, \d+:\d\d min; Node /);
   });
 });
 
 test('a bad option is an error that names it', async () => {
   for (const [args, message] of /** @type {[string[], RegExp][]} */ ([
     [['--case', 'nothing'], /--case nothing is not one of paced/],
+    [['--suite', 'nothing'], /--suite nothing is not one of requests, paces/],
     [['--rounds', '0'], /--rounds 0 is not a whole number/],
     [['--node', '3'], /--node 3: there is no/],
   ])) {

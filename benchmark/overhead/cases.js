@@ -10,7 +10,7 @@ const { SESSIONS, isSession } = require('../session/cases.js');
 /**
  * @typedef {object} Case
  * @property {string} id
- * @property {'requests' | 'streams' | 'session'} suite
+ * @property {'requests' | 'paces' | 'streams' | 'session'} suite
  * @property {string} title
  * @property {string} answer a key of ANSWERS, or of AGENT_PACES
  * @property {number} promptChars length of the user's message
@@ -28,24 +28,25 @@ const LARGE_PROMPT = 1024 * 1024;
 const CONCURRENT = [1, 100, 1_000, 2_000];
 
 const requests = { suite: /** @type {const} */ ('requests') };
+const paces = { suite: /** @type {const} */ ('paces') };
 
 /** @type {readonly Case[]} */
 const CASES = [
-  { id: 'paced', title: 'paced stream, 3 ms', ...requests, answer: 'every-3-ms', promptChars: PROMPT, atOnce: 1, warmUp: 20, requests: 120 },
-  { id: 'paced-1ms', title: 'paced stream, 1 ms', ...requests, answer: 'every-1-ms', promptChars: PROMPT, atOnce: 1, warmUp: 20, requests: 120 },
-  { id: 'paced-20ms', title: 'paced stream, 20 ms', ...requests, answer: 'every-20-ms', promptChars: PROMPT, atOnce: 4, warmUp: 4, requests: 24 },
+  { id: 'paced', title: 'paced stream, 3 ms', ...requests, answer: 'every-3-ms', promptChars: PROMPT, atOnce: 1, warmUp: 12, requests: 80 },
   // Slower, for a thread that is at most half busy: at its limit a paced stream would be an unpaced one.
-  { id: 'paced-20', title: 'paced stream, 10 ms, 20 at once', ...requests, answer: 'every-10-ms', promptChars: PROMPT, atOnce: 20, warmUp: 60, requests: 400 },
-  { id: 'rate-100', title: 'paced stream, 10 ms, 100 begun each second', ...requests, answer: 'every-10-ms', promptChars: PROMPT, atOnce: 20, everyMs: 10, warmUp: 60, requests: 300 },
+  { id: 'paced-20', title: 'paced stream, 10 ms, 20 at once', ...requests, answer: 'every-10-ms', promptChars: PROMPT, atOnce: 20, warmUp: 40, requests: 300 },
+  { id: 'rate-100', title: 'paced stream, 10 ms, 100 a second', ...requests, answer: 'every-10-ms', promptChars: PROMPT, atOnce: 20, everyMs: 10, warmUp: 40, requests: 200 },
   { id: 'unpaced', title: 'unpaced stream', ...requests, answer: 'unpaced', promptChars: PROMPT, atOnce: 1, warmUp: 40, requests: 200 },
   { id: 'unpaced-20', title: 'unpaced stream, 20 at once', ...requests, answer: 'unpaced', promptChars: PROMPT, atOnce: 20, warmUp: 40, requests: 200 },
   { id: 'json', title: 'small JSON', ...requests, answer: 'json', promptChars: PROMPT, atOnce: 1, warmUp: 100, requests: 500 },
   { id: 'json-20', title: 'small JSON, 20 at once', ...requests, answer: 'json', promptChars: PROMPT, atOnce: 20, warmUp: 100, requests: 500 },
   { id: 'upload', title: '1 MB request', ...requests, answer: 'json', promptChars: LARGE_PROMPT, atOnce: 1, warmUp: 10, requests: 40 },
   { id: 'upload-20', title: '1 MB request, 20 at once', ...requests, answer: 'json', promptChars: LARGE_PROMPT, atOnce: 20, warmUp: 20, requests: 40 },
-  { id: 'upload-stream', title: '1 MB request, paced stream, 3 ms', ...requests, answer: 'every-3-ms', promptChars: LARGE_PROMPT, atOnce: 1, warmUp: 10, requests: 40 },
+  { id: 'paced-1ms', title: 'paced stream, 1 ms', ...paces, answer: 'every-1-ms', promptChars: PROMPT, atOnce: 1, warmUp: 20, requests: 120 },
+  { id: 'paced-20ms', title: 'paced stream, 20 ms', ...paces, answer: 'every-20-ms', promptChars: PROMPT, atOnce: 4, warmUp: 4, requests: 24 },
+  { id: 'upload-stream', title: '1 MB request, paced stream, 3 ms', ...paces, answer: 'every-3-ms', promptChars: LARGE_PROMPT, atOnce: 1, warmUp: 10, requests: 40 },
   ...CONCURRENT.map((streams) => /** @type {Case} */ ({
-    id: `streams-${streams}`, title: `${streams.toLocaleString('en')} paced streams, 250 ms`, suite: 'streams', answer: 'every-250-ms',
+    id: `streams-${streams}`, title: streams === 1 ? '1 paced stream, 250 ms' : `${streams.toLocaleString('en')} paced streams, 250 ms`, suite: 'streams', answer: 'every-250-ms',
     promptChars: PROMPT, atOnce: 20, everyMs: 1_000 / streams, warmUp: 0, requests: streams,
     // It would rewrite its HTML at the end of each: minutes of a blocked thread say nothing of concurrency.
     without: streams > 100 ? ['claude-trace'] : [],
@@ -53,7 +54,7 @@ const CASES = [
   ...SESSIONS,
 ];
 
-const SUITES = /** @type {const} */ (['requests', 'streams', 'session']);
+const SUITES = /** @type {const} */ (['requests', 'paces', 'streams', 'session']);
 
 /**
  * For a look at the shape of the output: too little to say anything of speed.

@@ -17,9 +17,9 @@ const USAGE = `node benchmark/overhead/run.js [options]
 ${INDENT}${wrapped(CASES.map(({ id }) => id), INDENT)}
   --variant a,b       only these, beside untraced:
 ${INDENT}${wrapped(variants('').map(({ id }) => id).slice(2), INDENT)}
-  --rounds N          samples of each kind (default 5; with --full 10, with --quick 1)
+  --rounds N          samples of each kind (default 4; with --full 10, with --quick 1)
   --node 20,22        Node versions: this one, or node_modules/node<N> (default: this one)
-  --full              all suites on Node 20, 22, 24 and 26: hours
+  --full              all suites on Node 20, 22, 24 and 26, 10 rounds: hours
   --json FILE         parameters, machine and all samples; beside them a plot (.svg)
   --details           differences pair by pair, hook times and start-up too
   --package FOLDER    where the package under test lies (default: this checkout)
@@ -67,7 +67,7 @@ function readOptions(args) {
   return {
     quick,
     details,
-    rounds: positive(values.rounds ?? (quick ? '1' : full ? '10' : '5'), 'rounds'),
+    rounds: positive(values.rounds ?? (quick ? '1' : full ? '10' : '4'), 'rounds'),
     seed: positive(values.seed ?? '1', 'seed'),
     patience: quick ? 0 : positive(values.patience ?? '120', 'patience'),
     nodes: (values.node ?? (full ? '20,22,24,26' : 'this')).split(',').map(findNode),

@@ -81,7 +81,7 @@ async function main(options) {
   const memory = makeMemoryFolder();
   const variants = options.variants.filter(({ needsMemory }) => memory !== null || !needsMemory);
   const titles = new Map(variants.map(({ id, title }) => [id, title]));
-  const compared = variants.map(({ id }) => id).slice(2);
+  const compared = variants.filter(({ isOurs }) => isOurs).map(({ id }) => id);
   const patience = new Patience(options.patience);
   const plans = options.nodes.map((node) => plan({ ...options, variants }, node));
   const progress = new Progress(plans.flat().length);

@@ -1,0 +1,160 @@
+'use strict';
+
+// What is drawn, in the language of Vega-Lite.
+
+const { FIGURES } = require('./figures.js');
+const { BASELINE, NOISE } = require('./variants.js');
+
+/** Ours in blues and greens, the others in warm colours, the noise in grey: also apart for most colour-blind eyes. @type {Record<string, string>} */
+const COLOURS = {
+  [NOISE]: '#8a8f98',
+  'claude-trace': '#c8321f',
+  'claude-trace-no-html': '#f0883e',
+  tee: '#a8479b',
+  ours: '#0b5fc4',
+  'ours-disk': '#3d9be9',
+  'ours-standard': '#1b9e77',
+};
+
+const NAMES = /** @type {Record<string, string>} */ ({
+  firstByteP50Ms: 'first byte p50', firstByteP99Ms: 'first byte p99', gapP99Us: 'gap p99', wallMs: 'wall', jsCpuPerRequestMs: 'JS CPU',
+  cpuPerRequestMs: 'CPU of the process', rssMaxMiB: 'RSS max', processMs: 'process',
+});
+
+/** 20 and 50 MB. @type {Record<number, { streams: number, value: number }>} */
+const AIMS_MIB = { 100: { streams: 100, value: 19.07 }, 1_000: { streams: 1_000, value: 47.68 } };
+
+/** Ratios beyond are drawn at the edge, as triangles. */
+const DOMAIN = [0.7, 70];
+
+const CONFIG = {
+  font: 'DejaVu Sans, Helvetica, Arial, sans-serif',
+  background: 'white',
+  title: { anchor: 'start', fontSize: 18, subtitleFontSize: 12, subtitleColor: '#555', offset: 16 },
+  axis: { labelFontSize: 10, titleFontSize: 11, titleFontWeight: 'normal', gridColor: '#e8eaed', domainColor: '#b5b9bf', tickColor: '#b5b9bf' },
+  header: { labelFontSize: 12, labelFontWeight: 'bold' },
+  legend: { labelFontSize: 12, titleFontSize: 12, orient: 'top', columns: 4, symbolSize: 90, labelLimit: 300 },
+  view: { stroke: '#d5d8dd' },
+};
+
+/**
+ * @param {import('./plot.js').Results} results
+ * @param {string} node
+ * @param {readonly import('./cases.js').Case[]} cases
+ */
+function compared(results, node, cases) {
+  const titles = new Map(results.parameters.variants.map(({ id, title }) => [id, title]));
+  const summaries = results.summaries.filter((summary) => summary.node === node);
+  const rows = cases.flatMap((c) => {
+    const variants = summaries.find((summary) => summary.case === c.id)?.variants ?? [];
+    const base = variants.find(({ variant }) => variant === BASELINE)?.figures;
+    const noise = variants.find(({ variant }) => variant === NOISE)?.differences;
+    return variants.flatMap(({ variant, differences }) =>
+      differences === null || base === undefined ? [] : Object.keys(differences).map((key) => ({ c, variant, key, base: base[key].median, difference: differences[key], noise: noise?.[key] })),
+    );
+  });
+  const present = Object.keys(COLOURS).filter((id) => titles.has(id) && rows.some(({ variant }) => variant === id));
+  const colour = { field: 'title', title: null, scale: { domain: present.map((id) => titles.get(id)), range: present.map((id) => COLOURS[id]) } };
+  return { rows: rows.map((row) => ({ ...row, title: titles.get(row.variant) ?? row.variant })), titles, present, colour };
+}
+
+/**
+ * Every case a row, every figure a column; in a cell each variant as a multiple of untraced.
+ * @param {import('./plot.js').Results} results
+ * @param {string} node
+ * @param {readonly import('./cases.js').Case[]} cases
+ * @param {string[]} subtitle
+ */
+function ratioGrid(results, node, cases, subtitle) {
+  const { rows, titles, present, colour } = compared(results, node, cases);
+  const keys = Object.keys(NAMES).filter((key) => cases.some((c) => applies(key, c)));
+  const clamped = (/** @type {number} */ ratio) => Math.min(DOMAIN[1], Math.max(DOMAIN[0], ratio));
+  const values = rows
+    .filter(({ key, c }) => keys.includes(key) && applies(key, c))
+    .map(({ c, title, key, base, difference, noise }) => {
+      const ratio = 1 + difference.median / base;
+      return {
+        case: c.title, figure: NAMES[key], title, ratio: clamped(ratio),
+        shape: ratio < DOMAIN[0] ? 'triangle-left' : ratio > DOMAIN[1] ? 'triangle-right' : 'circle',
+        low: clamped(1 + difference.low / base), high: clamped(1 + difference.high / base),
+        noiseLow: clamped(1 + (noise?.q1 ?? NaN) / base), noiseHigh: clamped(1 + (noise?.q3 ?? NaN) / base),
+      };
+    })
+    .filter(({ ratio }) => Number.isFinite(ratio));
+  // Vega places the cells of a grid in the right rows and columns only if each of them has a value, if an empty one.
+  const cells = cases.flatMap((c) => keys.map((key) => ({ case: c.title, figure: NAMES[key], title: titles.get(present[0]), ratio: null })));
+  const x = { type: 'quantitative', scale: { type: 'log', domain: DOMAIN }, axis: { title: '× untraced', values: [1, 2, 5, 10, 20, 50], format: '~g' } };
+  const y = { field: 'title', type: 'nominal', sort: present.map((id) => titles.get(id)), axis: null };
+  return {
+    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
+    config: CONFIG,
+    title: { text: 'What recording costs, as a multiple of the same program untraced', subtitle: [...subtitle, 'Point: median of the pairs; line: its 95 % interval; grey band: the middle half of untraced against itself; triangle: beyond the scale.', 'A stream handed out at its end has no gaps left: claude-trace’s triangles to the left are no gain.'] },
+    data: { values: [...cells, ...values] },
+    facet: {
+      row: { field: 'case', sort: cases.map(({ title }) => title), title: null, header: { labelAngle: 0, labelAlign: 'left', labelLimit: 400, labelPadding: 8 } },
+      column: { field: 'figure', sort: keys.map((key) => NAMES[key]), title: null },
+    },
+    spacing: { row: 8, column: 14 },
+    spec: {
+      width: 150,
+      height: { step: 11 },
+      layer: [
+        { transform: [{ aggregate: [{ op: 'min', field: 'noiseLow', as: 'from' }, { op: 'max', field: 'noiseHigh', as: 'to' }], groupby: ['case', 'figure'] }], mark: { type: 'rect', color: '#dfe2e6' }, encoding: { x: { ...x, field: 'from' }, x2: { field: 'to' } } },
+        { mark: { type: 'rule', color: '#8a8f98', strokeDash: [3, 2] }, encoding: { x: { datum: 1 } } },
+        { mark: { type: 'rule', strokeWidth: 1.5 }, encoding: { x: { ...x, field: 'low' }, x2: { field: 'high' }, y, color: colour } },
+        { mark: { type: 'point', filled: true, size: 42, opacity: 1 }, encoding: { x: { ...x, field: 'ratio' }, y, color: colour, shape: { field: 'shape', scale: null } } },
+      ],
+    },
+  };
+}
+
+/** @param {string} key @param {import('./cases.js').Case} c */
+function applies(key, c) {
+  // The wall time of a paced case is the server's.
+  if (key === 'wallMs') return applies('requestsPerSecond', c);
+  return FIGURES.find((figure) => figure.key === key)?.applies(c) ?? false;
+}
+
+/**
+ * Against the number of streams that are open at once.
+ * @param {import('./plot.js').Results} results
+ * @param {string} node
+ * @param {readonly import('./cases.js').Case[]} cases
+ * @param {string[]} subtitle
+ */
+function streamLines(results, node, cases, subtitle) {
+  const { rows, colour } = compared(results, node, cases);
+  const ticks = cases.map(({ requests }) => requests);
+  const x = { field: 'streams', type: 'quantitative', scale: { type: 'symlog', constant: 50 }, axis: { title: 'streams open at once', values: ticks, format: ',d' } };
+  /** @param {string} key @param {string} title @param {(row: { variant: string }) => boolean} [has] @param {{ streams: number, value: number }[]} [aims] */
+  const panel = (key, title, has = () => true, aims = []) => {
+    const values = rows
+      .filter((row) => row.key === key && has(row))
+      .map(({ c, title: variant, difference }) => ({ streams: c.requests, title: variant, value: difference.median, low: difference.low, high: difference.high }));
+    return {
+      width: 330, height: 280, title: { text: title, fontSize: 13, offset: 8 },
+      layer: [
+        { data: { values: aims }, mark: { type: 'point', shape: 'stroke', size: 900, color: '#c8321f', strokeWidth: 2 }, encoding: { x, y: { field: 'value', type: 'quantitative' } } },
+        { data: { values }, mark: { type: 'rule', strokeWidth: 1.2 }, encoding: { x, y: { field: 'low', type: 'quantitative', title: null }, y2: { field: 'high' }, color: colour } },
+        { data: { values }, mark: { type: 'line', strokeWidth: 2, point: { size: 45 } }, encoding: { x, y: { field: 'value', type: 'quantitative' }, color: colour } },
+      ],
+    };
+  };
+  const streaming = ({ variant = '' }) => !variant.startsWith('claude-trace');
+  return {
+    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
+    config: CONFIG,
+    title: {
+      text: 'Paced streams at once: over the same program untraced',
+      subtitle: [...subtitle, 'Median of the pairs with its 95 % interval; red: the aims for ours (under 20 MB at 100 streams, under 50 MB at 1,000).', 'claude-trace hands a stream out at its end, so it has no gaps.'],
+    },
+    hconcat: [
+      panel('rssMaxMiB', 'Peak of the resident memory, MiB', undefined, cases.flatMap(({ requests }) => AIMS_MIB[requests] ?? [])),
+      panel('gapP99Us', 'Gap between two events p99, µs', streaming),
+      panel('cpuPerChunkUs', 'CPU of the process per chunk, µs', streaming),
+    ],
+    resolve: { scale: { color: 'shared' } },
+  };
+}
+
+module.exports = { ratioGrid, streamLines };
