@@ -5,11 +5,13 @@
 const assert = require('node:assert/strict');
 const { execFile } = require('node:child_process');
 const fs = require('node:fs');
+const net = require('node:net');
 const os = require('node:os');
 const path = require('node:path');
 const { after, before, describe, test } = require('node:test');
 const { promisify } = require('node:util');
 const { ANSWERS, bytesOf } = require('../benchmark/support/answers.js');
+const { startServer } = require('../benchmark/support/server-process.js');
 const { median, medianInterval, quantile, randomFrom, shuffled, spread } = require('../benchmark/support/statistics.js');
 const { agentAnswer, turnOf } = require('../benchmark/support/agent-answers.js');
 const { CASES, SUITES, isStream } = require('../benchmark/overhead/cases.js');
@@ -42,6 +44,23 @@ test('an unpaced stream is 200 events of about 150 bytes', () => {
   assert.equal(chunks.length, 200);
   assert.deepEqual(new Set(chunks.slice(2, -3).map(({ length }) => length)), new Set([150]));
   assert.ok(Math.abs(bytesOf(ANSWERS.unpaced) / 200 - 150) < 3);
+});
+
+// Corked responses became one chunk on Node 22 and later, and one that came after the end of the stream.
+test('the server sends each event as an HTTP chunk of its own', async () => {
+  const server = await startServer();
+  try {
+    const { port } = new URL(server.origin);
+    const socket = net.connect(Number(port), '127.0.0.1').setEncoding('latin1');
+    socket.write('POST /unpaced/v1/messages HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+    let text = '';
+    for await (const part of socket) text += part;
+    const body = text.slice(text.indexOf('\r\n\r\n') + 4);
+    const expected = ANSWERS.unpaced.chunks.map((chunk) => `${chunk.length.toString(16)}\r\n${chunk}\r\n`).join('');
+    assert.equal(body, `${expected}0\r\n\r\n`);
+  } finally {
+    await server.close();
+  }
 });
 
 test('an agent is asked for one tool call in every turn but the last, and its conversation says how far it has come', () => {

@@ -43,10 +43,12 @@ function send(answer, response) {
   response.writeHead(200, { ...HEADERS, ...framing });
   if (firstMs > 0) return void setTimeout(sendPaced, firstMs, chunks, paceMs, response);
   if (paceMs > 0) return sendPaced(chunks, paceMs, response);
-  // One HTTP chunk each, in one segment after the other: the parser of the client still hands them out one by one.
-  response.cork();
+  // One HTTP chunk each, though they are sent at once: the parser of the client still hands them out one by one. It is the
+  // socket that is corked, because from Node 22 on a corked response makes one chunk of all, and sends it after the last one.
+  response.socket?.cork();
   for (const chunk of chunks) response.write(chunk);
   response.end();
+  response.socket?.uncork();
 }
 
 /**
