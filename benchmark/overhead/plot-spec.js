@@ -125,12 +125,13 @@ function applies(key, c) {
 function streamLines(results, node, cases, subtitle) {
   const { rows, colour } = compared(results, node, cases);
   const ticks = cases.map(({ requests }) => requests);
-  const x = { field: 'streams', type: 'quantitative', scale: { type: 'symlog', constant: 50 }, axis: { title: 'streams open at once', values: ticks, format: ',d' } };
-  /** @param {string} key @param {string} title @param {(row: { variant: string }) => boolean} [has] @param {{ streams: number, value: number }[]} [aims] */
-  const panel = (key, title, has = () => true, aims = []) => {
+  const x = { field: 'streams', type: 'quantitative', scale: { type: 'symlog', constant: 50 }, axis: { title: 'streams open at once', values: ticks, format: ',d', labelOverlap: false, labelFlush: true } };
+  /** @typedef {{ variant: string, c: import('./cases.js').Case }} Row */
+  /** @param {string} key @param {string} title @param {number} by @param {(row: Row) => boolean} has @param {{ streams: number, value: number }[]} [aims] */
+  const panel = (key, title, by, has, aims = []) => {
     const values = rows
       .filter((row) => row.key === key && has(row))
-      .map(({ c, title: variant, difference }) => ({ streams: c.requests, title: variant, value: difference.median, low: difference.low, high: difference.high }));
+      .map(({ c, title: variant, difference: { median, low, high } }) => ({ streams: c.requests, title: variant, value: median / by, low: low / by, high: high / by }));
     return {
       width: 330, height: 280, title: { text: title, fontSize: 13, offset: 8 },
       layer: [
@@ -140,7 +141,10 @@ function streamLines(results, node, cases, subtitle) {
       ],
     };
   };
-  const streaming = ({ variant = '' }) => !variant.startsWith('claude-trace');
+  /** @param {Row} row */
+  const isStreaming = ({ variant }) => !variant.startsWith('claude-trace');
+  /** Of a single stream it is the start of the process that is measured. @param {Row} row */
+  const hasManyChunks = ({ c }) => c.requests > 1;
   return {
     $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
     config: CONFIG,
@@ -149,9 +153,9 @@ function streamLines(results, node, cases, subtitle) {
       subtitle: [...subtitle, 'Median of the pairs with its 95 % interval; red: the aims for ours (under 20 MB at 100 streams, under 50 MB at 1,000).', 'claude-trace hands a stream out at its end, so it has no gaps.'],
     },
     hconcat: [
-      panel('rssMaxMiB', 'Peak of the resident memory, MiB', undefined, cases.flatMap(({ requests }) => AIMS_MIB[requests] ?? [])),
-      panel('gapP99Us', 'Gap between two events p99, µs', streaming),
-      panel('cpuPerChunkUs', 'CPU of the process per chunk, µs', streaming),
+      panel('rssMaxMiB', 'Peak of the resident memory, MiB', 1, () => true, cases.flatMap(({ requests }) => AIMS_MIB[requests] ?? [])),
+      panel('gapP99Us', 'Gap between two events p99, ms', 1e3, isStreaming),
+      panel('cpuPerChunkUs', 'CPU of the process per chunk, µs', 1, hasManyChunks),
     ],
     resolve: { scale: { color: 'shared' } },
   };

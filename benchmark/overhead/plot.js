@@ -18,12 +18,12 @@ const { ratioGrid, streamLines } = require('./plot-spec.js');
 async function writePlot(jsonFile, results) {
   const vega = await import('vega');
   const { compile } = await import('vega-lite');
-  const { nodes, cases, quick } = results.parameters;
+  const { nodes, cases, quick, rounds } = results.parameters;
   const base = path.join(path.dirname(jsonFile), path.basename(jsonFile, '.json'));
   const files = [];
   for (const node of nodes) {
     const suffix = nodes.length === 1 ? '' : `-node${node.split('.')[0]}`;
-    const subtitle = [`Node ${node}, ${/** @type {any} */ (results.machine).cpu}, ${results.parameters.rounds} rounds${quick ? ' at tiny size: no measurement' : ''}`];
+    const subtitle = [`Node ${node}, ${/** @type {any} */ (results.machine).cpu}, ${rounds} ${rounds === 1 ? 'round' : 'rounds'}${quick ? ' at tiny size: no measurement' : ''}`];
     const streams = cases.filter(({ suite }) => suite === 'streams');
     const others = cases.filter(({ suite }) => suite !== 'streams');
     for (const [name, spec] of [

@@ -47,7 +47,7 @@ function plan({ rounds, seed, cases, variants }, node) {
  * @param {readonly Step[]} steps
  * @param {number} atOnce 1, or nothing is measured
  * @param {(step: Step) => Promise<import('./sample.js').Sample>} take
- * @param {Progress} progress
+ * @param {import('./progress.js').Progress} progress
  * @returns {Promise<PlacedSample[]>} in the order of the steps
  */
 async function takeAll(steps, atOnce, take, progress) {
