@@ -24,8 +24,13 @@ const NAMES = /** @type {Record<string, string>} */ ({
 /** 20 and 50 MB. @type {Record<number, { streams: number, value: number }>} */
 const AIMS_MIB = { 100: { streams: 100, value: 19.07 }, 1_000: { streams: 1_000, value: 47.68 } };
 
-/** Ratios beyond are drawn at the edge, as triangles. */
-const DOMAIN = [0.7, 70];
+/** Percent over untraced. What lies beyond is drawn at the edge, as a triangle. */
+const DOMAIN = [-40, 10_000];
+/** The scale is linear up to about here, and logarithmic from there on. */
+const LINEAR_PERCENT = 8;
+
+const SCHEMA = 'https://vega.github.io/schema/vega-lite/v6.json';
+const CELL_WIDTH = 170;
 
 const CONFIG = {
   font: 'DejaVu Sans, Helvetica, Arial, sans-serif',
@@ -59,52 +64,65 @@ function compared(results, node, cases) {
 }
 
 /**
- * Every case a row, every figure a column; in a cell each variant as a multiple of untraced.
+ * Every case a row, every figure a column; in a cell each variant in percent over untraced.
  * @param {import('./plot.js').Results} results
  * @param {string} node
  * @param {readonly import('./cases.js').Case[]} cases
  * @param {string[]} subtitle
  */
-function ratioGrid(results, node, cases, subtitle) {
+function percentGrid(results, node, cases, subtitle) {
   const { rows, titles, present, colour } = compared(results, node, cases);
   const keys = Object.keys(NAMES).filter((key) => cases.some((c) => applies(key, c)));
-  const clamped = (/** @type {number} */ ratio) => Math.min(DOMAIN[1], Math.max(DOMAIN[0], ratio));
-  const values = rows
-    .filter(({ key, c }) => keys.includes(key) && applies(key, c))
-    .map(({ c, title, key, base, difference, noise }) => {
-      const ratio = 1 + difference.median / base;
-      return {
-        case: c.title, figure: NAMES[key], title, ratio: clamped(ratio),
-        shape: ratio < DOMAIN[0] ? 'triangle-left' : ratio > DOMAIN[1] ? 'triangle-right' : 'circle',
-        low: clamped(1 + difference.low / base), high: clamped(1 + difference.high / base),
-        noiseLow: clamped(1 + (noise?.q1 ?? NaN) / base), noiseHigh: clamped(1 + (noise?.q3 ?? NaN) / base),
-      };
-    })
-    .filter(({ ratio }) => Number.isFinite(ratio));
-  // Vega places the cells of a grid in the right rows and columns only if each of them has a value, if an empty one.
-  const cells = cases.flatMap((c) => keys.map((key) => ({ case: c.title, figure: NAMES[key], title: titles.get(present[0]), ratio: null })));
-  const x = { type: 'quantitative', scale: { type: 'log', domain: DOMAIN }, axis: { title: '× untraced', values: [1, 2, 5, 10, 20, 50], format: '~g' } };
-  const y = { field: 'title', type: 'nominal', sort: present.map((id) => titles.get(id)), axis: null };
-  return {
-    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
-    config: CONFIG,
-    title: { text: 'What recording costs, as a multiple of the same program untraced', subtitle: [...subtitle, 'Point: median of the pairs; line: its 95 % interval; grey band: the middle half of untraced against itself; triangle: beyond the scale.', 'A stream handed out at its end has no gaps left: claude-trace’s triangles to the left are no gain.'] },
-    data: { values: [...cells, ...values] },
-    facet: {
-      row: { field: 'case', sort: cases.map(({ title }) => title), title: null, header: { labelAngle: 0, labelAlign: 'left', labelLimit: 400, labelPadding: 8 } },
-      column: { field: 'figure', sort: keys.map((key) => NAMES[key]), title: null },
-    },
-    spacing: { row: 8, column: 14 },
-    spec: {
-      width: 150,
-      height: { step: 11 },
+  const y = { field: 'title', type: 'nominal', scale: { domain: present.map((id) => titles.get(id)) }, axis: null };
+  const frame = { width: CELL_WIDTH, height: present.length * 11 };
+
+  /** @param {import('./cases.js').Case} c @param {string} key */
+  const cell = (c, key) => {
+    if (!applies(key, c)) return { ...frame, data: { values: [{}] }, mark: 'point', encoding: { opacity: { value: 0 } } };
+    const values = rows.filter((row) => row.c === c && row.key === key && Number.isFinite(row.difference.median)).map(percents);
+    const isLast = c === cases.at(-1);
+    const ticks = { values: [-20, 0, 20, 100, 1_000], format: '+,d', labelOverlap: false };
+    const axis = isLast ? { ...ticks, title: '% over untraced' } : { ...ticks, title: null, labels: false, ticks: false };
+    const x = { type: 'quantitative', scale: { type: 'symlog', constant: LINEAR_PERCENT, domain: DOMAIN, nice: false }, axis };
+    return {
+      ...frame,
       layer: [
-        { transform: [{ aggregate: [{ op: 'min', field: 'noiseLow', as: 'from' }, { op: 'max', field: 'noiseHigh', as: 'to' }], groupby: ['case', 'figure'] }], mark: { type: 'rect', color: '#dfe2e6' }, encoding: { x: { ...x, field: 'from' }, x2: { field: 'to' } } },
-        { mark: { type: 'rule', color: '#8a8f98', strokeDash: [3, 2] }, encoding: { x: { datum: 1 } } },
-        { mark: { type: 'rule', strokeWidth: 1.5 }, encoding: { x: { ...x, field: 'low' }, x2: { field: 'high' }, y, color: colour } },
-        { mark: { type: 'point', filled: true, size: 42, opacity: 1 }, encoding: { x: { ...x, field: 'ratio' }, y, color: colour, shape: { field: 'shape', scale: null } } },
+        { data: { values: values.slice(0, 1) }, mark: { type: 'rect', color: '#dfe2e6' }, encoding: { x: { ...x, field: 'noiseLow' }, x2: { field: 'noiseHigh' } } },
+        { data: { values: [{}] }, mark: { type: 'rule', color: '#8a8f98', strokeDash: [3, 2] }, encoding: { x: { ...x, datum: 0 } } },
+        { data: { values }, mark: { type: 'rule', strokeWidth: 1.5 }, encoding: { x: { ...x, field: 'low' }, x2: { field: 'high' }, y, color: colour } },
+        { data: { values }, mark: { type: 'point', filled: true, size: 42, opacity: 1 }, encoding: { x: { ...x, field: 'percent' }, y, color: colour, shape: { field: 'shape', scale: null } } },
       ],
+    };
+  };
+  const heading = (/** @type {string} */ key) => ({
+    ...frame, height: 12, view: { stroke: null }, data: { values: [{}] },
+    mark: { type: 'text', text: NAMES[key], fontSize: 12, fontWeight: 'bold' }, encoding: { x: { value: CELL_WIDTH / 2 } },
+  });
+  return {
+    $schema: SCHEMA,
+    config: CONFIG,
+    title: {
+      text: 'What recording costs, against the same program untraced',
+      subtitle: [...subtitle, 'Point: median of the pairs; line: its 95 % interval; grey band: the middle half of untraced against itself; triangle: beyond the scale.', 'A stream handed out at its end has no gaps left: claude-trace’s triangles to the left are no gain.'],
     },
+    vconcat: [
+      { hconcat: keys.map(heading), spacing: 14, bounds: 'flush' },
+      ...cases.map((c) => ({ title: { text: c.title, fontSize: 12, fontWeight: 'normal', offset: 4 }, hconcat: keys.map((key) => cell(c, key)), spacing: 14, bounds: 'flush', resolve: { scale: { color: 'shared' } } })),
+    ],
+    spacing: 6,
+    resolve: { scale: { color: 'shared' } },
+  };
+}
+
+/** @param {ReturnType<typeof compared>['rows'][number]} row */
+function percents({ title, base, difference, noise }) {
+  const percentOf = (/** @type {number | undefined} */ value) => Math.min(DOMAIN[1], Math.max(DOMAIN[0], ((value ?? NaN) / base) * 100));
+  const percent = (difference.median / base) * 100;
+  return {
+    title,
+    percent: percentOf(difference.median),
+    shape: percent < DOMAIN[0] ? 'triangle-left' : percent > DOMAIN[1] ? 'triangle-right' : 'circle',
+    low: percentOf(difference.low), high: percentOf(difference.high), noiseLow: percentOf(noise?.q1), noiseHigh: percentOf(noise?.q3),
   };
 }
 
@@ -146,7 +164,7 @@ function streamLines(results, node, cases, subtitle) {
   /** Of a single stream it is the start of the process that is measured. @param {Row} row */
   const hasManyChunks = ({ c }) => c.requests > 1;
   return {
-    $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
+    $schema: SCHEMA,
     config: CONFIG,
     title: {
       text: 'Paced streams at once: over the same program untraced',
@@ -161,4 +179,4 @@ function streamLines(results, node, cases, subtitle) {
   };
 }
 
-module.exports = { ratioGrid, streamLines };
+module.exports = { percentGrid, streamLines };

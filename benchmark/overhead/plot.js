@@ -4,7 +4,7 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const { ratioGrid, streamLines } = require('./plot-spec.js');
+const { percentGrid, streamLines } = require('./plot-spec.js');
 
 /**
  * @typedef {Pick<ReturnType<typeof import('./results.js').resultsOf>, 'parameters' | 'machine' | 'summaries'>} Results
@@ -27,7 +27,7 @@ async function writePlot(jsonFile, results) {
     const streams = cases.filter(({ suite }) => suite === 'streams');
     const others = cases.filter(({ suite }) => suite !== 'streams');
     for (const [name, spec] of [
-      [`${base}${suffix}.svg`, others.length === 0 ? null : ratioGrid(results, node, others, subtitle)],
+      [`${base}${suffix}.svg`, others.length === 0 ? null : percentGrid(results, node, others, subtitle)],
       [`${base}-streams${suffix}.svg`, streams.length === 0 ? null : streamLines(results, node, streams, subtitle)],
     ]) {
       if (name === null || spec === null || typeof spec === 'string') continue;

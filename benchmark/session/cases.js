@@ -1,7 +1,6 @@
 'use strict';
 
-// A whole session of an agent: a request counts as a turn. The last turn before which the conversation has 100 tool results
-// sends 350 KB.
+// A whole session of an agent: a request counts as a turn, and each sends the conversation so far, the last one 350 KB.
 
 const { AGENT_PACES } = require('../support/agent-answers.js');
 
