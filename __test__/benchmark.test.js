@@ -46,20 +46,22 @@ test('an unpaced stream is 200 events of about 150 bytes', () => {
   assert.ok(Math.abs(bytesOf(ANSWERS.unpaced) / 200 - 150) < 3);
 });
 
+const NODES = [process.execPath, ...[22, 24, 26].map((major) => path.join(__dirname, `../node_modules/node${major}/bin/node`)).filter(fs.existsSync)];
+
 // Corked responses became one chunk on Node 22 and later, and one that came after the end of the stream.
-test('the server sends each event as an HTTP chunk of its own', async () => {
-  const server = await startServer();
-  try {
-    const { port } = new URL(server.origin);
-    const socket = net.connect(Number(port), '127.0.0.1').setEncoding('latin1');
-    socket.write('POST /unpaced/v1/messages HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
-    let text = '';
-    for await (const part of socket) text += part;
-    const body = text.slice(text.indexOf('\r\n\r\n') + 4);
-    const expected = ANSWERS.unpaced.chunks.map((chunk) => `${chunk.length.toString(16)}\r\n${chunk}\r\n`).join('');
-    assert.equal(body, `${expected}0\r\n\r\n`);
-  } finally {
-    await server.close();
+test('the server sends each event as an HTTP chunk of its own, on every Node', async () => {
+  const chunks = ANSWERS.unpaced.chunks.map((chunk) => `${chunk.length.toString(16)}\r\n${chunk}\r\n`).join('');
+  for (const node of NODES) {
+    const server = await startServer(node);
+    try {
+      const socket = net.connect(Number(new URL(server.origin).port), '127.0.0.1').setEncoding('latin1');
+      socket.write('POST /unpaced/v1/messages HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
+      let text = '';
+      for await (const part of socket) text += part;
+      assert.equal(text.slice(text.indexOf('\r\n\r\n') + 4), `${chunks}0\r\n\r\n`, node);
+    } finally {
+      await server.close();
+    }
   }
 });
 

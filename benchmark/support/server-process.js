@@ -12,9 +12,12 @@ const path = require('node:path');
  * @property {() => Promise<void>} close
  */
 
-/** @returns {Promise<Server>} */
-async function startServer() {
-  const child = fork(path.join(__dirname, 'server.js'), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'], execArgv: [] });
+/**
+ * @param {string} [execPath] the Node it runs on
+ * @returns {Promise<Server>}
+ */
+async function startServer(execPath = process.execPath) {
+  const child = fork(path.join(__dirname, 'server.js'), { execPath, stdio: ['ignore', 'ignore', 'inherit', 'ipc'], execArgv: [] });
   const [{ port }] = await once(child, 'message');
   /** Questions are put one after another, since answers carry no number. @type {Promise<any>} */
   let last = Promise.resolve();
