@@ -156,7 +156,7 @@ describe('--quick', () => {
 
   test('every figure is a positive number where it applies', () => {
     // A process can have written nothing; a loop can have had no turn to measure a delay of.
-    const canBeZero = ['metrics.writtenMiB', 'metrics.diskPercent', 'metrics.loopBusyPercent'];
+    const canBeZero = ['metrics.exitCpuMs', 'metrics.writtenMiB', 'metrics.diskPercent', 'metrics.loopBusyPercent'];
     for (const sample of samples) {
       for (const name of results.columns.filter((column) => column.startsWith('metrics.'))) {
         const value = sample[name];

@@ -32,10 +32,10 @@ const paces = { suite: /** @type {const} */ ('paces') };
 
 /** @type {readonly Case[]} */
 const CASES = [
-  { id: 'paced', title: 'paced stream, 3 ms', ...requests, answer: 'every-3-ms', promptChars: PROMPT, atOnce: 1, warmUp: 12, requests: 80 },
+  { id: 'paced', title: 'paced stream, 3 ms', ...requests, answer: 'every-3-ms', promptChars: PROMPT, atOnce: 1, warmUp: 10, requests: 60 },
   // Slower, for a thread that is at most half busy: at its limit a paced stream would be an unpaced one.
   { id: 'paced-20', title: 'paced stream, 10 ms, 20 at once', ...requests, answer: 'every-10-ms', promptChars: PROMPT, atOnce: 20, warmUp: 40, requests: 300 },
-  { id: 'rate-100', title: 'paced stream, 10 ms, 100 a second', ...requests, answer: 'every-10-ms', promptChars: PROMPT, atOnce: 20, everyMs: 10, warmUp: 40, requests: 200 },
+  { id: 'rate-100', title: 'paced stream, 10 ms, 100 a second', ...requests, answer: 'every-10-ms', promptChars: PROMPT, atOnce: 20, everyMs: 10, warmUp: 40, requests: 400 },
   { id: 'unpaced', title: 'unpaced stream', ...requests, answer: 'unpaced', promptChars: PROMPT, atOnce: 1, warmUp: 40, requests: 200 },
   { id: 'unpaced-20', title: 'unpaced stream, 20 at once', ...requests, answer: 'unpaced', promptChars: PROMPT, atOnce: 20, warmUp: 40, requests: 200 },
   { id: 'json', title: 'small JSON', ...requests, answer: 'json', promptChars: PROMPT, atOnce: 1, warmUp: 100, requests: 500 },

@@ -32,6 +32,7 @@ const FIGURES = [
   { key: 'requestsPerSecond', title: 'req/s', unit: '', ...shown, applies: isUnpaced },
   { key: 'jsCpuPerRequestMs', title: 'JS CPU/req', unit: 'ms', ...shown },
   { key: 'cpuPerRequestMs', title: 'CPU/req', unit: 'ms', ...shown },
+  { key: 'exitCpuMs', title: 'CPU at exit', unit: 'ms', ...inDetails },
   { key: 'jsCpuPerChunkUs', title: 'JS CPU/chunk', unit: 'µs', ...inDetails, applies: isStream },
   { key: 'cpuPerChunkUs', title: 'CPU/chunk', unit: 'µs', ...ofStreams },
   { key: 'loopDelayP50Ms', title: 'loop delay p50', unit: 'ms', ...inDetails },

@@ -109,6 +109,7 @@ async function measure({ work, times, startUpMs, firstHookMs: firstHook, request
   const before = { cpu: processCpuMs(), thread: threadCpuMs(), written: writtenBytes(), loop: performance.eventLoopUtilization(), at: now() };
   await work();
   const wallMs = now() - before.at;
+  const cpuAtEnd = processCpuMs();
   const loop = performance.eventLoopUtilization(before.loop);
   delay.disable();
   const rssEnd = process.memoryUsage.rss();
@@ -127,6 +128,7 @@ async function measure({ work, times, startUpMs, firstHookMs: firstHook, request
       requestsPerSecond: requests / (wallMs / 1e3),
       cpuPerRequestMs: (totalCpuMs - before.cpu) / requests,
       jsCpuPerRequestMs: since(thread, before.thread, requests),
+      exitCpuMs: totalCpuMs - cpuAtEnd,
       cpuPerChunkUs: events === 0 ? null : ((totalCpuMs - before.cpu) * 1e3) / events,
       jsCpuPerChunkUs: events === 0 ? null : since(thread, before.thread, events / 1e3),
       busyPerRequestMs: loop.active / requests,
