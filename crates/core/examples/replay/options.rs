@@ -1,0 +1,86 @@
+//! What is to be replayed, and where.
+
+use std::path::PathBuf;
+
+pub const USAGE: &str = "replay [options]: prints one JSON object
+  --kind K          sse (chunks of 150 bytes), sse-large (2 to 16 KB), json (one chunk of 2 KB)  (default sse)
+  --megabytes N     of response bodies (default 512)
+  --body-bytes N    of one response (default 65536; json: 2048)
+  --producers N     threads that push (default 1)
+  --workers N       backgroundWorkers (default 1)
+  --log-dir DIR     where the log goes (default: the folder for temporary files)
+  --spool-dir DIR   where the spool goes (default /dev/shm, or as above)";
+
+/// How responses are cut into chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Sse,
+    SseLarge,
+    Json,
+}
+
+impl Kind {
+    const ALL: [Self; 3] = [Self::Sse, Self::SseLarge, Self::Json];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sse => "sse",
+            Self::SseLarge => "sse-large",
+            Self::Json => "json",
+        }
+    }
+}
+
+pub struct Options {
+    pub kind: Kind,
+    pub megabytes: usize,
+    pub body_bytes: usize,
+    pub producers: usize,
+    pub workers: usize,
+    pub log_dir: PathBuf,
+    pub spool_dir: PathBuf,
+}
+
+impl Options {
+    /// `None`: help was asked for. Whoever runs this is a developer: a wrong option is a panic that names it.
+    pub fn read(mut args: impl Iterator<Item = String>) -> Option<Self> {
+        let shm = PathBuf::from("/dev/shm");
+        let mut options = Self {
+            kind: Kind::Sse,
+            megabytes: 512,
+            body_bytes: 0,
+            producers: 1,
+            workers: 1,
+            log_dir: std::env::temp_dir(),
+            spool_dir: if shm.is_dir() { shm } else { std::env::temp_dir() },
+        };
+        while let Some(name) = args.next() {
+            if name == "--help" {
+                return None;
+            }
+            let value = args.next().unwrap_or_else(|| panic!("{name} wants a value"));
+            let number = || match value.parse() {
+                Ok(number) if number > 0 => number,
+                _ => panic!("{name} {value} is not a whole number from 1 on"),
+            };
+            match name.as_str() {
+                "--kind" => {
+                    let kind = Kind::ALL.into_iter().find(|kind| kind.name() == value);
+                    options.kind =
+                        kind.unwrap_or_else(|| panic!("--kind {value} is not sse, sse-large or json"));
+                }
+                "--megabytes" => options.megabytes = number(),
+                "--body-bytes" => options.body_bytes = number(),
+                "--producers" => options.producers = number(),
+                "--workers" => options.workers = number(),
+                "--log-dir" => options.log_dir = value.into(),
+                "--spool-dir" => options.spool_dir = value.into(),
+                _ => panic!("{name} is no option\n{USAGE}"),
+            }
+        }
+        if options.body_bytes == 0 {
+            options.body_bytes = if options.kind == Kind::Json { 2048 } else { 65536 };
+        }
+        Some(options)
+    }
+}
