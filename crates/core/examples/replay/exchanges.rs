@@ -65,6 +65,11 @@ impl Exchanges {
         self.response.len()
     }
 
+    /// What so many come to in the log, or a little more.
+    pub fn expected_log_bytes(&self, count: usize) -> u64 {
+        (count * (self.spool_bytes() + self.response.len() / 4)) as u64
+    }
+
     /// What one takes in the spool.
     pub fn spool_bytes(&self) -> usize {
         let heads = self.request_head.len() + self.request_body.len() + self.response_head.len();

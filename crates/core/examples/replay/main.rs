@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 /// Longer than any run should take: a run that hangs is to fail.
 const DRAIN: Duration = Duration::from_secs(120);
+const WARM_UP_WRITE: u64 = 1024 * 1024;
 
 fn main() {
     let Some(options) = Options::read(std::env::args().skip(1)) else {
@@ -43,6 +44,9 @@ fn run(options: &Options) -> serde_json::Value {
     let exchanges = &Exchanges::new(options.kind, options.body_bytes);
     let count = (options.megabytes * 1_000_000 / exchanges.response_bytes()).max(1).next_multiple_of(10);
     let window = &Window::new(config.memory_pool_size, exchanges.spool_bytes(), options.producers);
+    // The first use of a page costs a virtual machine more than all that is measured here: the pages that the log will take
+    // are used once before, and those of the plain write that comes after it are the same again.
+    plain_write::seconds(logs.path(), exchanges.expected_log_bytes(count), WARM_UP_WRITE);
     let pipeline = Pipeline::new(config, Notices::silent()).expect("the defaults are valid");
     let recorder = Recorder::new(&pipeline).expect("the pipeline is new");
 

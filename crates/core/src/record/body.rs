@@ -6,8 +6,9 @@ use std::io::Write;
 use base64::engine::general_purpose::STANDARD;
 use base64::write::EncoderWriter;
 
+use super::escape::escape;
 use super::headers::Headers;
-use super::json::{self, Object};
+use super::json::Object;
 use super::minify::minify;
 use super::utf8::{self, Text};
 use crate::decode::{Decoded, Failure, decode};
@@ -129,7 +130,7 @@ fn write_text(object: &mut Object, pieces: &[&[u8]], is_text: bool) {
     out.push(b'"');
     if is_text {
         for piece in pieces {
-            json::escape(piece, out);
+            escape(piece, out);
         }
         out.push(b'"');
         return;

@@ -1,5 +1,7 @@
 //! JSON written straight into bytes, in the spelling of `JSON.stringify`.
 
+use super::escape::escape;
+
 /// An object that is being written. Keys are ours, so they need no escaping.
 pub(super) struct Object<'o> {
     out: &'o mut Vec<u8>,
@@ -70,55 +72,6 @@ pub(super) fn text(bytes: &[u8], out: &mut Vec<u8>) {
         Ok(_) => escape(bytes, out),
         Err(_) => escape(bytes.iter().map(|byte| char::from(*byte)).collect::<String>().as_bytes(), out),
     }
-}
-
-/// Appends `utf8` escaped for the inside of a string. Escapes concern single bytes, so a text may come in pieces that
-/// split its characters.
-pub(super) fn escape(utf8: &[u8], out: &mut Vec<u8>) {
-    out.reserve(utf8.len() + utf8.len() / 8);
-    let mut rest = utf8;
-    loop {
-        let plain = plain_length(rest);
-        out.extend_from_slice(&rest[..plain]);
-        let Some(byte) = rest.get(plain) else { return };
-        match byte {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            0x08 => out.extend_from_slice(b"\\b"),
-            0x0c => out.extend_from_slice(b"\\f"),
-            _ => {
-                const HEX: &[u8; 16] = b"0123456789abcdef";
-                out.extend_from_slice(b"\\u00");
-                out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
-            }
-        }
-        rest = &rest[plain + 1..];
-    }
-}
-
-/// How many bytes stand before the first that needs an escape. Eight at a time: a body is mostly plain text.
-fn plain_length(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const HIGHS: u64 = ONES << 7;
-    // "Bit Twiddling Hacks", hasless(): sets the high bit of bytes below the limit. A borrow can set it in others, too,
-    // but only above a true one, so the lowest bit set is right.
-    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGHS;
-    let (words, _) = bytes.as_chunks::<8>();
-    for (index, word) in words.iter().enumerate() {
-        let word = u64::from_le_bytes(*word);
-        let found = below(word, 0x20)
-            | below(word ^ (ONES * u64::from(b'"')), 1)
-            | below(word ^ (ONES * u64::from(b'\\')), 1);
-        if found != 0 {
-            return index * 8 + found.trailing_zeros() as usize / 8;
-        }
-    }
-    let tail = words.len() * 8;
-    let needs_escape = |byte: &u8| *byte < 0x20 || *byte == b'"' || *byte == b'\\';
-    bytes[tail..].iter().position(needs_escape).map_or(bytes.len(), |length| tail + length)
 }
 
 /// Appends an integer.

@@ -5,6 +5,7 @@
 //! the log. Bodies go from the spool's chunks to the line without a value tree in between.
 
 mod body;
+mod escape;
 mod headers;
 mod json;
 mod minify;
