@@ -1,13 +1,33 @@
 //! The exchanges that are replayed: a recorded one of `fixtures/records`, its stream made longer by its own events.
 
-use super::options::Kind;
 use serde_json::Value;
 
+const ALPHABET: &str = "etaoinshrdlucmfwypvbgkjqxzetaoinshrdlucmfwyp";
 const RECORDS: &str = include_str!("../../../../fixtures/records/claude-trace-1.0.9.jsonl");
 /// Bytes of a framed entry beside its payload: close enough for a window.
 const FRAME: usize = 64;
 const CHUNK: usize = 150;
 const LARGE_CHUNKS: [usize; 4] = [2048, 4096, 8192, 16384];
+
+/// How responses are cut into chunks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Sse,
+    SseLarge,
+    Json,
+}
+
+impl Kind {
+    pub const ALL: [Self; 3] = [Self::Sse, Self::SseLarge, Self::Json];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sse => "sse",
+            Self::SseLarge => "sse-large",
+            Self::Json => "json",
+        }
+    }
+}
 
 /// One exchange, to be pushed again and again.
 pub struct Exchanges {
@@ -95,13 +115,37 @@ fn stream_of(recorded: &str, bytes: usize) -> Vec<u8> {
     let deltas: Vec<&str> = events.iter().copied().filter(is_delta).collect();
     let after: String = events[first..].iter().copied().filter(|event| !is_delta(event)).collect();
     let mut stream = events[..first].concat();
+    let mut words = Words(1);
     for delta in deltas.into_iter().cycle() {
+        // As recorded, one text would be guessed by every branch predictor and compressor.
+        let delta = delta.replace("Héllo ", &words.some());
         if stream.len() + after.len() + delta.len() > bytes {
             break;
         }
-        stream.push_str(delta);
+        stream.push_str(&delta);
     }
     (stream + &after).into_bytes()
+}
+
+/// Words that follow no pattern, the same in each run.
+struct Words(u64);
+
+impl Words {
+    fn some(&mut self) -> String {
+        let words = 2 + self.next() % 9;
+        (0..words)
+            .map(|_| {
+                let start = self.next() as usize % 26;
+                format!("{} ", &ALPHABET[start..start + 1 + self.next() as usize % 12])
+            })
+            .collect()
+    }
+
+    /// Knuth's MMIX generator; the high bits are the good ones.
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        self.0 >> 40
+    }
 }
 
 fn json_of(bytes: usize) -> Vec<u8> {

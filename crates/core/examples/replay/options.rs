@@ -1,5 +1,6 @@
 //! What is to be replayed, and where.
 
+use super::exchanges::Kind;
 use std::path::PathBuf;
 
 pub const USAGE: &str = "replay [options]: prints one JSON object
@@ -10,26 +11,6 @@ pub const USAGE: &str = "replay [options]: prints one JSON object
   --workers N       backgroundWorkers (default 1)
   --log-dir DIR     where the log goes (default: the folder for temporary files)
   --spool-dir DIR   where the spool goes (default /dev/shm, or as above)";
-
-/// How responses are cut into chunks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Sse,
-    SseLarge,
-    Json,
-}
-
-impl Kind {
-    const ALL: [Self; 3] = [Self::Sse, Self::SseLarge, Self::Json];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Sse => "sse",
-            Self::SseLarge => "sse-large",
-            Self::Json => "json",
-        }
-    }
-}
 
 pub struct Options {
     pub kind: Kind,

@@ -9,7 +9,7 @@
 //! **Loss.** What a push has copied is lost only with the machine, or if the spool reaches `max_spool_bytes`; that is
 //! counted and marked in the record. Without a session (plain memory) it is lost with the process.
 
-mod assembler;
+pub mod assembler;
 mod gate;
 mod inline;
 pub mod recorder;
