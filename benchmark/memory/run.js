@@ -1,0 +1,123 @@
+'use strict';
+
+// A long run in search of leaks: a traced client and an untraced one side by side, at the same steady rate, against one
+// server. benchmark/pipeline/README.md says how to read it.
+
+const { fork } = require('node:child_process');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { parseArgs } = require('node:util');
+const { startServer } = require('../support/server-process.js');
+const { judge } = require('./verdict.js');
+
+const ROOT = path.join(__dirname, '..', '..');
+const DEFAULT = { duration: 3600, rate: 200 };
+const MOST_LOOKS = 720;
+
+const USAGE = `npm run benchmark:memory -- [options]
+  --duration S      seconds (default ${DEFAULT.duration})
+  --rate N          requests a second of each of the two clients (default ${DEFAULT.rate})
+  --json FILE       all looks at the memory, and the verdict
+  --package FOLDER  where the package under test lies (default: this checkout)
+At the default rate the log takes some 1 MB a second of the disk of the folder for temporary files, until the run ends.`;
+
+/** @param {string[]} args */
+function readOptions(args) {
+  const text = /** @type {const} */ ({ type: 'string' });
+  const { values } = parseArgs({ args, options: { duration: text, rate: text, json: text, package: text, help: { type: 'boolean', short: 'h' } } });
+  if (values.help) return null;
+  return {
+    durationMs: positive(values.duration ?? String(DEFAULT.duration), 'duration') * 1e3,
+    rate: positive(values.rate ?? String(DEFAULT.rate), 'rate'),
+    json: values.json,
+    packageFolder: path.resolve(values.package ?? ROOT),
+  };
+}
+
+/** @param {string} text @param {string} name */
+function positive(text, name) {
+  const value = Number(text);
+  if (!(value > 0) || !Number.isFinite(value)) throw new Error(`--${name} ${text} is not a number above 0`);
+  return value;
+}
+
+/**
+ * @param {string} origin
+ * @param {{ rate: number, durationMs: number }} options
+ * @param {string | null} loader null: untraced
+ * @param {(look: import('./verdict.js').Look) => void} onLook
+ * @returns {Promise<import('./verdict.js').Look[]>}
+ */
+async function runClient(origin, { rate, durationMs }, loader, onLook) {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'claude-trace-memory-'));
+  /** @type {import('./verdict.js').Look[]} */
+  const looks = [];
+  const plan = { origin, rate, durationMs, lookMs: Math.max(durationMs / MOST_LOOKS, Math.min(1000, durationMs / 8)) };
+  try {
+    const child = fork(path.join(__dirname, 'client.cjs'), [JSON.stringify(plan)], {
+      cwd: folder,
+      env: { PATH: process.env.PATH, HOME: folder, TMPDIR: os.tmpdir(), ANTHROPIC_BASE_URL: origin },
+      execArgv: ['--expose-gc', ...(loader === null ? [] : ['--require', loader])],
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    });
+    child.on('message', (/** @type {any} */ { look }) => {
+      looks.push(look);
+      onLook(look);
+    });
+    const code = await new Promise((resolve, reject) => child.once('error', reject).once('exit', (exit, signal) => resolve(signal ?? exit)));
+    if (code !== 0) throw new Error(`the ${loader === null ? 'untraced' : 'traced'} client ended with ${code}`);
+    return looks;
+  } finally {
+    fs.rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** @param {NonNullable<ReturnType<typeof readOptions>>} options */
+async function main(options) {
+  const server = await startServer();
+  const clear = process.stdout.isTTY ? '\r\x1b[K' : '';
+  let said = -Infinity;
+  console.log('      s   requests   RSS MiB   heap   pool and records   log MiB');
+  /** @param {import('./verdict.js').Look} look */
+  const say = ({ atMs, ended, rssMiB, heapMiB, ours }) => {
+    if (atMs - said < options.durationMs / 30) return;
+    said = atMs;
+    const columns = [[(atMs / 1e3).toFixed(0), 7], [ended, 11], [rssMiB.toFixed(1), 10], [heapMiB.toFixed(1), 7], [(ours?.memoryMiB ?? 0).toFixed(1), 19], [(ours?.logMiB ?? 0).toFixed(0), 10]];
+    console.log(`${clear}${columns.map(([text, width]) => String(text).padStart(Number(width))).join('')}`);
+  };
+  try {
+    const loader = path.join(options.packageFolder, 'interceptor-loader.js');
+    const [untraced, ours] = await Promise.all([runClient(server.origin, options, null, () => {}), runClient(server.origin, options, loader, say)]);
+    const verdict = judge(untraced, ours);
+    console.log(report(verdict));
+    if (options.json !== undefined) {
+      fs.mkdirSync(path.dirname(path.resolve(options.json)), { recursive: true });
+      fs.writeFileSync(options.json, `${JSON.stringify({ format: 1, node: process.versions.node, seconds: options.durationMs / 1e3, rate: options.rate, verdict, untraced, ours })}\n`);
+    }
+    if (!verdict.isWhole) throw new Error('the log is not complete');
+  } finally {
+    await server.close();
+  }
+}
+
+/** @param {import('./verdict.js').Verdict} v */
+function report(v) {
+  const mib = (/** @type {number} */ value) => `${value >= 0 ? '+' : '−'}${Math.abs(value).toFixed(2)} MiB`;
+  return [
+    '',
+    `${v.requests} requests, ${v.logMiB.toFixed(0)} MiB of log, ${v.isWhole ? 'every one of them on record' : 'NOT COMPLETE'}`,
+    `over untraced in the last quarter: ${mib(v.steady)}`,
+    `growth of that since the second quarter: ${mib(v.growth)} (${mib(v.growthPerHour)} an hour), of the JS heap ${mib(v.heapGrowth)}; untraced itself: ${mib(v.untracedGrowth)}`,
+    `CPU per request: ${v.cpuMsPerRequest.second.toFixed(3)} ms in the second quarter, ${v.cpuMsPerRequest.last.toFixed(3)} ms in the last`,
+  ].join('\n');
+}
+
+const options = readOptions(process.argv.slice(2));
+if (options === null) console.log(USAGE);
+else {
+  main(options).catch((error) => {
+    console.error(error.message);
+    process.exitCode = 1;
+  });
+}
