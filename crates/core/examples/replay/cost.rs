@@ -4,9 +4,14 @@ use rustix::time::{ClockId, clock_gettime};
 use std::collections::BTreeMap;
 use std::fs;
 
+/// Of the times in `/proc`, on every machine that there is a build for.
+const TICKS_PER_SECOND: f64 = 100.0;
+
 pub struct Cost {
     /// Of all threads, those included that have ended.
     pub cpu_seconds: f64,
+    /// The part of it that is not the kernel's.
+    pub user_seconds: f64,
     pub resident_bytes: u64,
     pub peak_bytes: u64,
 }
@@ -14,6 +19,10 @@ pub struct Cost {
 impl Cost {
     pub fn of_process() -> Self {
         let cpu = clock_gettime(ClockId::ProcessCPUTime);
+        let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        // Behind the name, which may hold anything, the 12th: see proc(5).
+        let user =
+            stat.rsplit_once(')').and_then(|(_, rest)| rest.split_whitespace().nth(11)?.parse::<f64>().ok());
         let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
         let bytes = |name: &str| {
             let rest = status.lines().find_map(|line| line.strip_prefix(name));
@@ -22,6 +31,7 @@ impl Cost {
         };
         Self {
             cpu_seconds: cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9,
+            user_seconds: user.unwrap_or(0.0) / TICKS_PER_SECOND,
             resident_bytes: bytes("VmRSS:"),
             peak_bytes: bytes("VmHWM:"),
         }

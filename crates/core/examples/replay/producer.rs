@@ -57,6 +57,7 @@ impl Mark {
             "records": self.records,
             "seconds": self.seconds,
             "cpuSeconds": self.cost.cpu_seconds,
+            "userSeconds": self.cost.user_seconds,
             "residentMegabytes": self.cost.resident_bytes as f64 / 1e6,
         })
     }

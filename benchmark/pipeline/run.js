@@ -1,0 +1,121 @@
+'use strict';
+
+// The pipeline alone: recorded exchanges replayed from Rust, without Node and without a network. README.md beside it says how
+// to read the result.
+
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { parseArgs } = require('node:util');
+const { randomFrom, shuffled, spread } = require('../support/statistics.js');
+const { growthOf } = require('./growth.js');
+const { cases, folderOf, spoolDir } = require('./questions.js');
+const { buildReplay, replay } = require('./replay.js');
+
+const USAGE = `node benchmark/pipeline/run.js [options]
+  --rounds N        runs of each case, in shuffled order (default 5; with --quick 1)
+  --megabytes N     of response bodies in a run (default 400)
+  --growth N        megabytes of the one long run (default 3000)
+  --json FILE       all runs
+  --seed N          of the order (default 1)
+  --quick           tiny sizes, built without optimisation: shows the shape of the output, says nothing of speed`;
+
+/** @typedef {import('./questions.js').Case & { answer: import('./replay.js').Answer }} Run */
+/** @typedef {import('../support/statistics.js').Spread} Spread */
+/**
+ * @typedef {import('./questions.js').Case & { megabytesPerSecond: Spread, recordsPerSecond: Spread, usPerChunk: Spread,
+ *   logMegabytesPerSecond: Spread, plainMegabytesPerSecond: Spread, shareOfPlain: Spread, cpuUsPerRecord: Spread, peakMegabytes: Spread }} Row
+ */
+
+/** @param {string[]} args */
+function readOptions(args) {
+  const text = /** @type {const} */ ({ type: 'string' });
+  const flag = /** @type {const} */ ({ type: 'boolean' });
+  const { values } = parseArgs({ args, options: { rounds: text, megabytes: text, growth: text, json: text, seed: text, quick: flag, help: { ...flag, short: 'h' } } });
+  if (values.help) return null;
+  const quick = values.quick ?? false;
+  return {
+    quick,
+    rounds: whole(values.rounds ?? (quick ? '1' : '5'), 'rounds'),
+    megabytes: whole(values.megabytes ?? (quick ? '1' : '400'), 'megabytes'),
+    growth: whole(values.growth ?? (quick ? '2' : '3000'), 'growth'),
+    seed: whole(values.seed ?? '1', 'seed'),
+    json: values.json,
+  };
+}
+
+/** @param {string} text @param {string} name */
+function whole(text, name) {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 1) throw new Error(`--${name} ${text} is not a whole number from 1 on`);
+  return value;
+}
+
+/** @param {readonly Run[]} runs of one case @returns {Row} */
+function rowOf(runs) {
+  const { answer: _, ...rest } = runs[0];
+  /** @param {(answer: import('./replay.js').Answer) => number} pick */
+  const over = (pick) => spread(runs.map(({ answer }) => pick(answer)));
+  return {
+    ...rest,
+    megabytesPerSecond: over((a) => a.megabytesPerSecond),
+    recordsPerSecond: over((a) => a.recordsPerSecond),
+    usPerChunk: over((a) => (a.seconds * 1e6) / a.chunks),
+    logMegabytesPerSecond: over((a) => a.log.megabytesPerSecond),
+    plainMegabytesPerSecond: over((a) => a.log.plainMegabytesPerSecond),
+    shareOfPlain: over((a) => a.log.shareOfPlain),
+    cpuUsPerRecord: over((a) => (a.cpuSeconds * 1e6) / a.records),
+    peakMegabytes: over((a) => a.peakMegabytes),
+  };
+}
+
+/** @param {readonly Row[]} rows */
+function table(rows) {
+  const head = ['', 'workers', 'producers', 'MB/s in', '±', 'records/s', 'µs/chunk', 'log MB/s', 'plain write', 'share', 'peak MB'];
+  const lines = rows.map((row) => [
+    `${row.kind}, log ${row.place === 'memory' ? 'in memory' : 'on disk'}`,
+    row.workers, row.producers, row.megabytesPerSecond.median.toFixed(0), ((row.megabytesPerSecond.q3 - row.megabytesPerSecond.q1) / 2).toFixed(0),
+    row.recordsPerSecond.median.toFixed(0), row.usPerChunk.median.toFixed(3), row.logMegabytesPerSecond.median.toFixed(0),
+    row.plainMegabytesPerSecond.median.toFixed(0), `${(row.shareOfPlain.median * 100).toFixed(0)} %`, row.peakMegabytes.median.toFixed(0),
+  ].map(String));
+  const widths = head.map((title, i) => Math.max(title.length, ...lines.map((line) => line[i].length)));
+  return [head, ...lines].map((line) => line.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ')).join('\n');
+}
+
+/** @param {import('./growth.js').Growth} growth */
+function growthReport({ megabytes, userUsPerRecord: user, cpuUsPerRecord: cpu, residentMegabytes: resident }) {
+  const both = (/** @type {{ first: number, last: number }} */ { first, last }, /** @type {string} */ unit) => `${first.toFixed(1)} → ${last.toFixed(1)} ${unit}`;
+  return `up to a log of ${megabytes.toFixed(0)} MB, from tenths 2 to 4 of the records to the last three: CPU a record ${both(user, 'µs')} (with the kernel ${both(cpu, 'µs')}), resident ${both(resident, 'MB')}`;
+}
+
+/** @param {NonNullable<ReturnType<typeof readOptions>>} options */
+async function main({ quick, rounds, megabytes, growth, seed, json }) {
+  const program = buildReplay(!quick);
+  const random = randomFrom(seed);
+  const all = cases();
+  const ask = (/** @type {import('./questions.js').Case} */ c, /** @type {number} */ size) =>
+    replay(program, { ...c, megabytes: size, logDir: folderOf(c.place), spoolDir: spoolDir() });
+  /** @type {Run[]} */
+  const runs = [];
+  for (let round = 0; round < rounds; round++) {
+    for (const c of shuffled(all, random)) runs.push({ ...c, answer: await ask(c, megabytes) });
+  }
+  const long = await ask({ kind: 'sse', place: 'disk', workers: 1, producers: 1 }, growth);
+  const rows = all.map((c) => rowOf(runs.filter((run) => run.kind === c.kind && run.place === c.place && run.workers === c.workers && run.producers === c.producers)));
+  const grown = growthOf(long);
+  console.log(`${os.cpus()[0]?.model}, ${os.availableParallelism()} cores; ${rounds} runs of ${megabytes} MB each; medians${quick ? '; --quick: no measurement' : ''}\n`);
+  console.log(`${table(rows)}\n\n${growthReport(grown)}`);
+  if (json === undefined) return;
+  const machine = { cpu: os.cpus()[0]?.model, cores: os.availableParallelism(), kernel: `${os.type()} ${os.release()} ${os.arch()}`, load: os.loadavg()[0] };
+  fs.mkdirSync(path.dirname(path.resolve(json)), { recursive: true });
+  fs.writeFileSync(json, `${JSON.stringify({ format: 1, finishedAt: new Date().toISOString(), machine, parameters: { quick, rounds, megabytes, growth, seed }, rows, growth: grown, runs, long })}\n`);
+}
+
+const options = readOptions(process.argv.slice(2));
+if (options === null) console.log(USAGE);
+else {
+  main(options).catch((error) => {
+    console.error(error.message);
+    process.exitCode = 1;
+  });
+}
