@@ -18,7 +18,7 @@ const { check } = require('./check.js');
 const THIS = process.env.npm_node_execpath ?? process.execPath;
 const OTHERS = ['node22', 'node24', 'node26'];
 /** What does not depend on the Node it runs on is run once. */
-const ONCE = ['architecture', 'benchmark', 'bin', 'config-docs', 'disk', 'durability-docs', 'kill', 'types'];
+const ONCE = ['architecture', 'benchmark', 'benchmark-pipeline', 'bin', 'config-docs', 'disk', 'durability-docs', 'kill', 'types'];
 
 const args = process.argv.slice(2);
 const only = args[0] === '--node' ? args.splice(0, 2)[1] : undefined;
