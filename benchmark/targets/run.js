@@ -73,7 +73,7 @@ async function main(args) {
   const { targets, groups, from, json, effort } = options;
   const results = from === undefined ? await measure(groups, effort) : read(from);
   const lines = judge(targets, results);
-  console.log(`\n${report(lines)}`);
+  console.log(`\n${report(lines)}${effort.quick ? '\n--quick: no measurement' : ''}`);
   fs.mkdirSync(path.dirname(path.resolve(json)), { recursive: true });
   fs.writeFileSync(json, `${JSON.stringify({ format: 1, finishedAt: new Date().toISOString(), node: process.versions.node, quick: effort.quick, lines, results })}\n`);
   return lines.every(({ isMet }) => isMet) ? 0 : 1;
