@@ -1,18 +1,17 @@
 'use strict';
 
-// The hook times that getStats() reports, held against a clock outside of the hooks. benchmark/pipeline/README.md says how to
-// read it.
+// The hook times that getStats() reports, held against a clock outside of the hooks. README.md beside it says how to read
+// it.
 
-const { fork } = require('node:child_process');
-const { once } = require('node:events');
-const fs = require('node:fs');
-const os = require('node:os');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
+const { runClient } = require('../support/client-process.js');
+const { machine } = require('../support/machine.js');
+const { help, loaderOf, packageOf, runProgram, text, whole } = require('../support/options.js');
+const { head, writeResults } = require('../support/results.js');
 const { startServer } = require('../support/server-process.js');
 const { median } = require('../support/statistics.js');
 
-const ROOT = path.join(__dirname, '..', '..');
 const USAGE = `node benchmark/budget/run.js [options]
   --requests N      streams of 200 chunks in each process (default 1000)
   --rounds N        processes of each kind, whose medians are shown (default 5)
@@ -28,45 +27,27 @@ const USAGE = `node benchmark/budget/run.js [options]
 
 /** @param {string[]} args */
 function readOptions(args) {
-  const text = /** @type {const} */ ({ type: 'string' });
-  const { values } = parseArgs({ args, options: { requests: text, rounds: text, json: text, package: text, help: { type: 'boolean', short: 'h' } } });
+  const { values } = parseArgs({ args, options: { requests: text, rounds: text, json: text, package: text, help } });
   if (values.help) return null;
   return {
     requests: whole(values.requests ?? '1000', 'requests'),
     rounds: whole(values.rounds ?? '5', 'rounds'),
     json: values.json,
-    loader: path.join(path.resolve(values.package ?? ROOT), 'interceptor-loader.js'),
+    packageFolder: packageOf(values.package),
   };
-}
-
-/** @param {string} text @param {string} name */
-function whole(text, name) {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new Error(`--${name} ${text} is not a whole number from 1 on`);
-  return value;
 }
 
 /**
  * @param {string} origin
  * @param {number} requests
  * @param {string | null} loader null: what the brackets measure when there is nothing between them
+ * @returns {Promise<{ outside: Account, own: (Account & { faults: number }) | null }>}
  */
-async function runClient(origin, requests, loader) {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'claude-trace-budget-'));
-  try {
-    const child = fork(path.join(__dirname, 'client.cjs'), [JSON.stringify({ url: `${origin}/unpaced/v1/messages`, requests })], {
-      cwd: folder,
-      env: { PATH: process.env.PATH, HOME: folder, TMPDIR: os.tmpdir(), ANTHROPIC_BASE_URL: `${origin}/unpaced` },
-      execArgv: ['--require', path.join(__dirname, 'open.cjs'), ...(loader === null ? [] : ['--require', loader])],
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    });
-    const exit = once(child, 'exit');
-    const [result] = await Promise.race([once(child, 'message'), exit.then(([code, signal]) => Promise.reject(new Error(`the client ended with ${signal ?? code}`)))]);
-    await exit;
-    return result;
-  } finally {
-    fs.rmSync(folder, { recursive: true, force: true });
-  }
+function takeSample(origin, requests, loader) {
+  return runClient({
+    program: path.join(__dirname, 'client.cjs'), plan: { url: `${origin}/unpaced/v1/messages`, requests }, baseUrl: `${origin}/unpaced`,
+    execArgv: ['--require', path.join(__dirname, 'open.cjs')], loader,
+  });
 }
 
 /**
@@ -85,14 +66,15 @@ function compare(rounds) {
 }
 
 /** @param {NonNullable<ReturnType<typeof readOptions>>} options */
-async function main({ requests, rounds: count, json, loader }) {
+async function main({ requests, rounds: count, json, packageFolder }) {
+  const about = machine(packageFolder);
   const server = await startServer();
   /** @type {Round[]} */
   const rounds = [];
   try {
     for (let i = 0; i < count; i++) {
-      const empty = await runClient(server.origin, requests, null);
-      const { own, outside } = await runClient(server.origin, requests, loader);
+      const empty = await takeSample(server.origin, requests, null);
+      const { own, outside } = await takeSample(server.origin, requests, loaderOf(packageFolder));
       if (own === null || own.faults !== 0) throw new Error(`the recorder is not at work: ${JSON.stringify(own)}`);
       for (const part of /** @type {const} */ (['request', 'chunk'])) {
         if (own[part].count !== outside[part].count) throw new Error(`${own[part].count} ${part}s by our account, ${outside[part].count} seen from outside`);
@@ -105,14 +87,7 @@ async function main({ requests, rounds: count, json, loader }) {
   const rows = compare(rounds);
   console.log(`hook times on Node ${process.versions.node}, ${count} processes of ${requests} streams, µs\n\n                 getStats   outside   ratio`);
   for (const { what, own, outside, ratio } of rows) console.log(`${what.padEnd(14)}${own.toFixed(3).padStart(11)}${outside.toFixed(3).padStart(10)}${ratio.toFixed(2).padStart(8)}`);
-  if (json !== undefined) fs.writeFileSync(json, `${JSON.stringify({ format: 1, node: process.versions.node, requests, rounds, rows }, null, 1)}\n`);
+  if (json !== undefined) writeResults(json, { ...head(about, { requests, rounds: count }), rows, rounds });
 }
 
-const options = readOptions(process.argv.slice(2));
-if (options === null) console.log(USAGE);
-else {
-  main(options).catch((error) => {
-    console.error(error.message);
-    process.exitCode = 1;
-  });
-}
+runProgram(USAGE, readOptions, main);

@@ -1,17 +1,17 @@
 'use strict';
 
 // A long run in search of leaks: a traced client and an untraced one side by side, at the same steady rate, against one
-// server. benchmark/pipeline/README.md says how to read it.
+// server. README.md beside it says how to read it.
 
-const { fork } = require('node:child_process');
-const fs = require('node:fs');
-const os = require('node:os');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
+const { runClient } = require('../support/client-process.js');
+const { machine } = require('../support/machine.js');
+const { help, loaderOf, packageOf, positive, runProgram, text } = require('../support/options.js');
+const { head, writeResults } = require('../support/results.js');
 const { startServer } = require('../support/server-process.js');
 const { judge } = require('./verdict.js');
 
-const ROOT = path.join(__dirname, '..', '..');
 const DEFAULT = { duration: 3600, rate: 200 };
 const MOST_LOOKS = 720;
 
@@ -24,22 +24,14 @@ At the default rate the log takes some 1 MB a second of the disk of the folder f
 
 /** @param {string[]} args */
 function readOptions(args) {
-  const text = /** @type {const} */ ({ type: 'string' });
-  const { values } = parseArgs({ args, options: { duration: text, rate: text, json: text, package: text, help: { type: 'boolean', short: 'h' } } });
+  const { values } = parseArgs({ args, options: { duration: text, rate: text, json: text, package: text, help } });
   if (values.help) return null;
   return {
     durationMs: positive(values.duration ?? String(DEFAULT.duration), 'duration') * 1e3,
     rate: positive(values.rate ?? String(DEFAULT.rate), 'rate'),
     json: values.json,
-    packageFolder: path.resolve(values.package ?? ROOT),
+    packageFolder: packageOf(values.package),
   };
-}
-
-/** @param {string} text @param {string} name */
-function positive(text, name) {
-  const value = Number(text);
-  if (!(value > 0) || !Number.isFinite(value)) throw new Error(`--${name} ${text} is not a number above 0`);
-  return value;
 }
 
 /**
@@ -49,32 +41,21 @@ function positive(text, name) {
  * @param {(look: import('./verdict.js').Look) => void} onLook
  * @returns {Promise<import('./verdict.js').Look[]>}
  */
-async function runClient(origin, { rate, durationMs }, loader, onLook) {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'claude-trace-memory-'));
+async function looksOf(origin, { rate, durationMs }, loader, onLook) {
   /** @type {import('./verdict.js').Look[]} */
   const looks = [];
   const plan = { origin, rate, durationMs, lookMs: Math.max(durationMs / MOST_LOOKS, Math.min(1000, durationMs / 8)) };
-  try {
-    const child = fork(path.join(__dirname, 'client.cjs'), [JSON.stringify(plan)], {
-      cwd: folder,
-      env: { PATH: process.env.PATH, HOME: folder, TMPDIR: os.tmpdir(), ANTHROPIC_BASE_URL: origin },
-      execArgv: ['--expose-gc', ...(loader === null ? [] : ['--require', loader])],
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    });
-    child.on('message', (/** @type {any} */ { look }) => {
-      looks.push(look);
-      onLook(look);
-    });
-    const code = await new Promise((resolve, reject) => child.once('error', reject).once('exit', (exit, signal) => resolve(signal ?? exit)));
-    if (code !== 0) throw new Error(`the ${loader === null ? 'untraced' : 'traced'} client ended with ${code}`);
-    return looks;
-  } finally {
-    fs.rmSync(folder, { recursive: true, force: true });
-  }
+  await runClient({ program: path.join(__dirname, 'client.cjs'), plan, baseUrl: origin, execArgv: ['--expose-gc'], loader }, ({ look }) => {
+    looks.push(look);
+    onLook(look);
+  });
+  return looks;
 }
 
 /** @param {NonNullable<ReturnType<typeof readOptions>>} options */
 async function main(options) {
+  const { json, packageFolder, ...parameters } = options;
+  const about = machine(packageFolder);
   const server = await startServer();
   const clear = process.stdout.isTTY ? '\r\x1b[K' : '';
   let said = -Infinity;
@@ -87,14 +68,11 @@ async function main(options) {
     console.log(`${clear}${columns.map(([text, width]) => String(text).padStart(Number(width))).join('')}`);
   };
   try {
-    const loader = path.join(options.packageFolder, 'interceptor-loader.js');
-    const [untraced, ours] = await Promise.all([runClient(server.origin, options, null, () => {}), runClient(server.origin, options, loader, say)]);
+    const loader = loaderOf(packageFolder);
+    const [untraced, ours] = await Promise.all([looksOf(server.origin, options, null, () => {}), looksOf(server.origin, options, loader, say)]);
     const verdict = judge(untraced, ours);
     console.log(report(verdict));
-    if (options.json !== undefined) {
-      fs.mkdirSync(path.dirname(path.resolve(options.json)), { recursive: true });
-      fs.writeFileSync(options.json, `${JSON.stringify({ format: 1, node: process.versions.node, seconds: options.durationMs / 1e3, rate: options.rate, verdict, untraced, ours })}\n`);
-    }
+    if (json !== undefined) writeResults(json, { ...head(about, parameters), verdict, untraced, ours });
     if (!verdict.isWhole) throw new Error('the log is not complete');
   } finally {
     await server.close();
@@ -113,11 +91,4 @@ function report(v) {
   ].join('\n');
 }
 
-const options = readOptions(process.argv.slice(2));
-if (options === null) console.log(USAGE);
-else {
-  main(options).catch((error) => {
-    console.error(error.message);
-    process.exitCode = 1;
-  });
-}
+runProgram(USAGE, readOptions, main);

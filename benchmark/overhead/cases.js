@@ -43,7 +43,7 @@ const CASES = [
   { id: 'upload', title: '1 MB request', ...requests, answer: 'json', promptChars: LARGE_PROMPT, atOnce: 1, warmUp: 10, requests: 40 },
   { id: 'upload-20', title: '1 MB request, 20 at once', ...requests, answer: 'json', promptChars: LARGE_PROMPT, atOnce: 20, warmUp: 20, requests: 40 },
   { id: 'paced-1ms', title: 'paced stream, 1 ms', ...paces, answer: 'every-1-ms', promptChars: PROMPT, atOnce: 1, warmUp: 20, requests: 120 },
-  { id: 'paced-20ms', title: 'paced stream, 20 ms', ...paces, answer: 'every-20-ms', promptChars: PROMPT, atOnce: 4, warmUp: 4, requests: 24 },
+  { id: 'paced-20ms', title: 'paced stream, 20 ms, 20 at once', ...paces, answer: 'every-20-ms', promptChars: PROMPT, atOnce: 20, warmUp: 20, requests: 100 },
   { id: 'upload-stream', title: '1 MB request, paced stream, 3 ms', ...paces, answer: 'every-3-ms', promptChars: LARGE_PROMPT, atOnce: 1, warmUp: 10, requests: 40 },
   ...CONCURRENT.map((streams) => /** @type {Case} */ ({
     id: `streams-${streams}`, title: streams === 1 ? '1 paced stream, 250 ms' : `${streams.toLocaleString('en')} paced streams, 250 ms`, suite: 'streams', answer: 'every-250-ms',

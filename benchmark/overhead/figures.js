@@ -25,6 +25,7 @@ const isOfSession = ({ suite }) => suite === 'session';
 /** @type {readonly Figure[]} */
 const FIGURES = [
   { key: 'firstByteP50Ms', title: 'first p50', unit: 'ms', ...shown },
+  { key: 'firstByteP95Ms', title: 'first p95', unit: 'ms', ...inDetails },
   { key: 'firstByteP99Ms', title: 'first p99', unit: 'ms', ...shown },
   { key: 'gapP50Us', title: 'gap p50', unit: 'µs', ...ofStreams },
   { key: 'gapP95Us', title: 'gap p95', unit: 'µs', ...ofStreams },

@@ -84,6 +84,7 @@ class Times {
     const between = ascending(this.#gapMs.subarray(0, this.#gaps));
     return {
       firstByteP50Ms: quantile(first, 0.5),
+      firstByteP95Ms: quantile(first, 0.95),
       firstByteP99Ms: quantile(first, 0.99),
       gapP50Us: quantile(between, 0.5) * 1e3,
       gapP95Us: quantile(between, 0.95) * 1e3,

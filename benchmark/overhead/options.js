@@ -4,12 +4,15 @@ const { execFileSync } = require('node:child_process');
 const fs = require('node:fs');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
+const { ROOT, flag, help, packageOf, text, whole } = require('../support/options.js');
 const { CASES, SUITES, openFiles, tiny } = require('./cases.js');
-const { BASELINE, NOISE, ROOT, variants } = require('./variants.js');
+const { BASELINE, NOISE, variants } = require('./variants.js');
 
 /** @param {readonly string[]} ids @param {string} indent */
 const wrapped = (ids, indent) => ids.join(', ').replace(/(.{60,}?, )/g, `$1\n${indent}`);
 const INDENT = ' '.repeat(22);
+/** Not committed, unlike its neighbours. */
+const DEFAULT_FILE = path.join(ROOT, 'benchmark', 'results', 'latest.json');
 
 const USAGE = `node benchmark/overhead/run.js [options]
   --suite a,b         ${SUITES.join(', ')} or all (default: requests)
@@ -20,7 +23,8 @@ ${INDENT}${wrapped(variants('').map(({ id }) => id).slice(2), INDENT)}
   --rounds N          samples of each kind (default 4; with --full 10, with --quick 1)
   --node 20,22        Node versions: this one, or node_modules/node<N> (default: this one)
   --full              all suites on Node 20, 22, 24 and 26, 10 rounds: hours
-  --json FILE         parameters, machine and all samples; beside them a plot (.svg)
+  --json FILE         parameters, machine and all samples; beside them plots (.svg)
+                      (default benchmark/results/latest.json)
   --details           differences pair by pair, hook times and start-up too
   --package FOLDER    where the package under test lies (default: this checkout)
   --patience S        seconds to spend on waiting for a quiet machine, and on repeating what was disturbed (default 120)
@@ -39,7 +43,7 @@ ${INDENT}${wrapped(variants('').map(({ id }) => id).slice(2), INDENT)}
  * @property {NodeBinary[]} nodes
  * @property {import('./cases.js').Case[]} cases
  * @property {import('./variants.js').Variant[]} variants
- * @property {string | undefined} json
+ * @property {string} json
  * @property {string} packageFolder
  */
 
@@ -48,18 +52,16 @@ ${INDENT}${wrapped(variants('').map(({ id }) => id).slice(2), INDENT)}
  * @returns {Options | null} null: help was asked for
  */
 function readOptions(args) {
-  const text = /** @type {const} */ ({ type: 'string' });
-  const flag = /** @type {const} */ ({ type: 'boolean' });
   const { values } = parseArgs({
     args,
     options: {
       suite: text, case: text, variant: text, rounds: text, node: text, json: text, package: text, seed: text, patience: text,
-      full: flag, details: flag, quick: flag, help: { ...flag, short: 'h' },
+      full: flag, details: flag, quick: flag, help,
     },
   });
   if (values.help) return null;
   const { quick = false, full = false, details = false } = values;
-  const packageFolder = path.resolve(values.package ?? ROOT);
+  const packageFolder = packageOf(values.package);
   const kinds = values.variant === undefined ? undefined : `${BASELINE},${NOISE},${values.variant}`;
   const found = casesOf(values.suite ?? (full ? 'all' : undefined), values.case);
   const cases = quick ? found.map(tiny) : found;
@@ -67,13 +69,13 @@ function readOptions(args) {
   return {
     quick,
     details,
-    rounds: positive(values.rounds ?? (quick ? '1' : full ? '10' : '4'), 'rounds'),
-    seed: positive(values.seed ?? '1', 'seed'),
-    patience: quick ? 0 : positive(values.patience ?? '120', 'patience'),
+    rounds: whole(values.rounds ?? (quick ? '1' : full ? '10' : '4'), 'rounds'),
+    seed: whole(values.seed ?? '1', 'seed'),
+    patience: quick ? 0 : whole(values.patience ?? '120', 'patience'),
     nodes: (values.node ?? (full ? '20,22,24,26' : 'this')).split(',').map(findNode),
     cases,
     variants: chosen(variants(packageFolder), kinds, 'variant'),
-    json: values.json,
+    json: values.json ?? DEFAULT_FILE,
     packageFolder,
   };
 }
@@ -111,16 +113,6 @@ function chosen(all, ids, name) {
   const found = all.filter(({ id }) => wanted.delete(id));
   if (wanted.size > 0) throw new Error(`--${name} ${[...wanted].join(',')} is not one of ${all.map(({ id }) => id).join(', ')}`);
   return found;
-}
-
-/**
- * @param {string} text
- * @param {string} name
- */
-function positive(text, name) {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new Error(`--${name} ${text} is not a whole number from 1 on`);
-  return value;
 }
 
 /**

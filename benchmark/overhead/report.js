@@ -2,6 +2,7 @@
 
 // The tables. benchmark/README.md says how to read them.
 
+const { table } = require('../support/table.js');
 const { FIGURES, heading } = require('./figures.js');
 const { BASELINE, NOISE } = require('./variants.js');
 
@@ -10,17 +11,6 @@ const { BASELINE, NOISE } = require('./variants.js');
  * @typedef {import('./cases.js').Case} Case
  * @typedef {ReadonlyMap<string, string>} Titles of variants by id
  */
-
-/**
- * @param {string[][]} rows the first one is the heading; the first column is left-aligned
- * @returns {string}
- */
-function table(rows) {
-  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  // A row of one cell is a title, as long as it likes to be.
-  const padded = (/** @type {string} */ cell, /** @type {number} */ i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]));
-  return rows.map((row) => row.map(padded).join('  ').trimEnd()).join('\n');
-}
 
 /** Three digits that say something. @param {number} value */
 const digitsOf = (value) => (Math.abs(value) >= 100 ? 0 : Math.abs(value) >= 10 ? 1 : Math.abs(value) >= 0.1 ? 2 : 3);

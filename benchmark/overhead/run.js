@@ -7,8 +7,10 @@ const os = require('node:os');
 const path = require('node:path');
 const { startServer } = require('../support/server-process.js');
 const { randomFrom, shuffled } = require('../support/statistics.js');
+const { machine: machineOf } = require('../support/machine.js');
+const { runProgram } = require('../support/options.js');
+const { writeResults } = require('../support/results.js');
 const { diskMiBPerSecond } = require('./disk.js');
-const { environment } = require('./environment.js');
 const { USAGE, readOptions } = require('./options.js');
 const { Progress } = require('./progress.js');
 const { LEGEND, differenceTable, hookTable, mainTable } = require('./report.js');
@@ -16,7 +18,7 @@ const { Patience, TOLERATED_CORES } = require('./quiet.js');
 const { takeSample } = require('./sample.js');
 const { summarise } = require('./summary.js');
 const { makeMemoryFolder } = require('./variants.js');
-const { resultsOf, writeResults } = require('./results.js');
+const { resultsOf } = require('./results.js');
 const { writePlot } = require('./plot.js');
 
 /**
@@ -47,7 +49,7 @@ function plan({ rounds, seed, cases, variants }, node) {
  * @param {readonly Step[]} steps
  * @param {number} atOnce 1, or nothing is measured
  * @param {(step: Step) => Promise<import('./sample.js').Sample>} take
- * @param {import('./progress.js').Progress} progress
+ * @param {InstanceType<typeof Progress>} progress
  * @returns {Promise<PlacedSample[]>} in the order of the steps
  */
 async function takeAll(steps, atOnce, take, progress) {
@@ -73,11 +75,10 @@ const incomplete = (samples) =>
     .filter(({ pairs, requests }) => pairs !== null && pairs !== requests)
     .map((sample) => `Node ${sample.node}, ${sample.case}, ${sample.variant}: ${sample.pairs} whole pairs in the log of ${sample.requests} requests`);
 
-/** @param {Options} options */
+/** @param {Options} options @returns {Promise<number>} the exit code */
 async function main(options) {
-  const about = environment(options.packageFolder);
+  const about = machineOf(options.packageFolder);
   const diskSpeed = options.cases.some(({ suite }) => suite === 'session') ? diskMiBPerSecond() : null;
-  const loadBefore = os.loadavg()[0];
   const memory = makeMemoryFolder();
   const variants = options.variants.filter(({ needsMemory }) => memory !== null || !needsMemory);
   const titles = new Map(variants.map(({ id, title }) => [id, title]));
@@ -90,7 +91,7 @@ async function main(options) {
   const samples = [];
   const summaries = [];
 
-  console.log(`${about.cpu}, ${about.cores} cores, ${about.kernel}; load ${loadBefore.toFixed(2)}; commit ${about.commit?.slice(0, 12)}${about.isClean ? '' : ' and changes'}`);
+  console.log(`${about.cpu}, ${about.cores} cores, ${about.kernel}; load ${about.load.toFixed(2)}; commit ${about.commit?.slice(0, 12)}${about.isClean ? '' : ' and changes'}`);
   if (diskSpeed !== null) console.log(`disk: ${diskSpeed.toFixed(0)} MiB/s`);
   console.log(`${options.rounds} rounds${options.quick ? '; --quick: no measurement' : ''}`);
   try {
@@ -112,13 +113,14 @@ async function main(options) {
   }
   const disturbed = samples.filter(({ othersCores }) => othersCores > TOLERATED_CORES).length;
   console.log(`\n${LEGEND}\nothers kept more than ${TOLERATED_CORES} cores at work in ${disturbed} of ${samples.length} samples`);
-  if (options.json !== undefined) {
-    const machine = { ...about, load: { before: loadBefore, after: os.loadavg()[0] }, diskMiBPerSecond: diskSpeed };
-    const results = resultsOf({ machine, options, variants, samples, summaries });
-    writeResults(path.resolve(options.json), results);
-    await writePlot(path.resolve(options.json), results);
-  }
-  return incomplete(samples);
+  const machine = { ...about, load: { before: about.load, after: os.loadavg()[0] }, diskMiBPerSecond: diskSpeed };
+  const results = resultsOf({ machine, options, variants, samples, summaries });
+  writeResults(options.json, results);
+  const plots = await writePlot(options.json, results);
+  console.log(`\nall of it: ${[options.json, ...plots].map((file) => path.relative(process.cwd(), file)).join(', ')}`);
+  const missing = incomplete(samples);
+  for (const line of missing) console.error(`not recorded: ${line}`);
+  return missing.length > 0 ? 1 : 0;
 }
 
 /**
@@ -142,11 +144,4 @@ function inTableOrder(samples, caseId, titles) {
   return [...titles.keys()].flatMap((id) => own.filter(({ variant }) => variant === id));
 }
 
-const options = readOptions(process.argv.slice(2));
-if (options === null) console.log(USAGE);
-else {
-  main(options).then((missing) => {
-    for (const line of missing) console.error(`not recorded: ${line}`);
-    process.exitCode = missing.length > 0 ? 1 : 0;
-  });
-}
+runProgram(USAGE, readOptions, main);

@@ -4,8 +4,7 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-
-const ROOT = path.join(__dirname, '..', '..');
+const { ROOT, loaderOf } = require('../support/options.js');
 
 /**
  * @typedef {object} Folders
@@ -30,7 +29,7 @@ const NOISE = 'untraced-again';
  * @returns {Variant[]}
  */
 function variants(packageFolder) {
-  const ours = { preload: path.join(packageFolder, 'interceptor-loader.js'), isOurs: true, needsMemory: false, every: 1 };
+  const ours = { preload: loaderOf(packageFolder), isOurs: true, needsMemory: false, every: 1 };
   const others = { isOurs: false, needsMemory: false, every: 1, env: () => ({}) };
   return [
     { id: BASELINE, title: 'untraced', preload: null, ...others },
@@ -66,4 +65,4 @@ function makeMemoryFolder() {
   }
 }
 
-module.exports = { BASELINE, NOISE, ROOT, makeMemoryFolder, variants };
+module.exports = { BASELINE, NOISE, makeMemoryFolder, variants };

@@ -3,10 +3,9 @@
 // The program that replays exchanges from Rust: builds it, and runs it once per question.
 
 const { execFile, execFileSync } = require('node:child_process');
-const path = require('node:path');
 const { promisify } = require('node:util');
+const { ROOT } = require('../support/options.js');
 
-const ROOT = path.join(__dirname, '..', '..');
 const DEADLINE_MS = 600_000;
 
 /**

@@ -3,11 +3,12 @@
 // The pipeline alone: recorded exchanges replayed from Rust, without Node and without a network. README.md beside it says how
 // to read the result.
 
-const fs = require('node:fs');
-const os = require('node:os');
-const path = require('node:path');
 const { parseArgs } = require('node:util');
+const { machine } = require('../support/machine.js');
+const { flag, help, runProgram, text, whole } = require('../support/options.js');
+const { head, writeResults } = require('../support/results.js');
 const { randomFrom, shuffled, spread } = require('../support/statistics.js');
+const { table } = require('../support/table.js');
 const { growthOf } = require('./growth.js');
 const { cases, folderOf, spoolDir } = require('./questions.js');
 const { buildReplay, replay } = require('./replay.js');
@@ -29,9 +30,7 @@ const USAGE = `node benchmark/pipeline/run.js [options]
 
 /** @param {string[]} args */
 function readOptions(args) {
-  const text = /** @type {const} */ ({ type: 'string' });
-  const flag = /** @type {const} */ ({ type: 'boolean' });
-  const { values } = parseArgs({ args, options: { rounds: text, megabytes: text, growth: text, json: text, seed: text, quick: flag, help: { ...flag, short: 'h' } } });
+  const { values } = parseArgs({ args, options: { rounds: text, megabytes: text, growth: text, json: text, seed: text, quick: flag, help } });
   if (values.help) return null;
   const quick = values.quick ?? false;
   return {
@@ -42,13 +41,6 @@ function readOptions(args) {
     seed: whole(values.seed ?? '1', 'seed'),
     json: values.json,
   };
-}
-
-/** @param {string} text @param {string} name */
-function whole(text, name) {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new Error(`--${name} ${text} is not a whole number from 1 on`);
-  return value;
 }
 
 /** @param {readonly Run[]} runs of one case @returns {Row} */
@@ -70,16 +62,15 @@ function rowOf(runs) {
 }
 
 /** @param {readonly Row[]} rows */
-function table(rows) {
-  const head = ['', 'workers', 'producers', 'MB/s in', '±', 'records/s', 'µs/chunk', 'log MB/s', 'plain write', 'share', 'peak MB'];
+function rowTable(rows) {
+  const titles = ['', 'workers', 'producers', 'MB/s in', '±', 'records/s', 'µs/chunk', 'log MB/s', 'plain write', 'share', 'peak MB'];
   const lines = rows.map((row) => [
     `${row.kind}, log ${row.place === 'memory' ? 'in memory' : 'on disk'}`,
     row.workers, row.producers, row.megabytesPerSecond.median.toFixed(0), ((row.megabytesPerSecond.q3 - row.megabytesPerSecond.q1) / 2).toFixed(0),
     row.recordsPerSecond.median.toFixed(0), row.usPerChunk.median.toFixed(3), row.logMegabytesPerSecond.median.toFixed(0),
     row.plainMegabytesPerSecond.median.toFixed(0), `${(row.shareOfPlain.median * 100).toFixed(0)} %`, row.peakMegabytes.median.toFixed(0),
   ].map(String));
-  const widths = head.map((title, i) => Math.max(title.length, ...lines.map((line) => line[i].length)));
-  return [head, ...lines].map((line) => line.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ')).join('\n');
+  return table([titles, ...lines]);
 }
 
 /** @param {import('./growth.js').Growth} growth */
@@ -90,6 +81,7 @@ function growthReport({ megabytes, userUsPerRecord: user, cpuUsPerRecord: cpu, r
 
 /** @param {NonNullable<ReturnType<typeof readOptions>>} options */
 async function main({ quick, rounds, megabytes, growth, seed, json }) {
+  const about = machine();
   const program = buildReplay(!quick);
   const random = randomFrom(seed);
   const all = cases();
@@ -103,19 +95,10 @@ async function main({ quick, rounds, megabytes, growth, seed, json }) {
   const long = await ask({ kind: 'sse', place: 'disk', workers: 1, producers: 1 }, growth);
   const rows = all.map((c) => rowOf(runs.filter((run) => run.kind === c.kind && run.place === c.place && run.workers === c.workers && run.producers === c.producers)));
   const grown = growthOf(long);
-  console.log(`${os.cpus()[0]?.model}, ${os.availableParallelism()} cores; ${rounds} runs of ${megabytes} MB each; medians${quick ? '; --quick: no measurement' : ''}\n`);
-  console.log(`${table(rows)}\n\n${growthReport(grown)}`);
+  console.log(`${about.cpu}, ${about.cores} cores; ${rounds} runs of ${megabytes} MB each; medians${quick ? '; --quick: no measurement' : ''}\n`);
+  console.log(`${rowTable(rows)}\n\n${growthReport(grown)}`);
   if (json === undefined) return;
-  const machine = { cpu: os.cpus()[0]?.model, cores: os.availableParallelism(), kernel: `${os.type()} ${os.release()} ${os.arch()}`, load: os.loadavg()[0] };
-  fs.mkdirSync(path.dirname(path.resolve(json)), { recursive: true });
-  fs.writeFileSync(json, `${JSON.stringify({ format: 1, finishedAt: new Date().toISOString(), machine, parameters: { quick, rounds, megabytes, growth, seed }, rows, growth: grown, runs, long })}\n`);
+  writeResults(json, { ...head(about, { quick, rounds, megabytes, growth, seed }), rows, growth: grown, runs, long });
 }
 
-const options = readOptions(process.argv.slice(2));
-if (options === null) console.log(USAGE);
-else {
-  main(options).catch((error) => {
-    console.error(error.message);
-    process.exitCode = 1;
-  });
-}
+runProgram(USAGE, readOptions, main);

@@ -2,6 +2,8 @@
 
 // Targets against results. Pure.
 
+const { table } = require('../support/table.js');
+
 /**
  * @typedef {object} Line
  * @property {string} id
@@ -56,10 +58,8 @@ function report(lines) {
     source,
   ]);
   const head = ['', '', 'target', 'actual', 'missed', 'source'];
-  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i].length)));
   const missed = lines.filter(({ isMet }) => !isMet).length;
-  const table = [head, ...rows].map((row) => row.map((cell, i) => cell.padEnd(widths[i])).join('  ').trimEnd()).join('\n');
-  return `${table}\n\n${lines.length - missed} of ${lines.length} targets met${missed > 0 ? `, ${missed} missed` : ''}; \`noise\`: cannot be told from what untraced differs from itself`;
+  return `${table([head, ...rows], () => true)}\n\n${lines.length - missed} of ${lines.length} targets met${missed > 0 ? `, ${missed} missed` : ''}; \`noise\`: cannot be told from what untraced differs from itself`;
 }
 
 module.exports = { judge, report };

@@ -5,11 +5,14 @@
 const fs = require('node:fs');
 const path = require('node:path');
 const { parseArgs } = require('node:util');
+const { machine } = require('../support/machine.js');
+const { ROOT, flag, help, packageOf, runProgram, text, whole } = require('../support/options.js');
+const { head, writeResults } = require('../support/results.js');
 const { judge, report } = require('./judge.js');
 const { GROUPS, measure } = require('./measure.js');
 const { TARGETS } = require('./targets.js');
 
-const DEFAULT_FILE = path.join(__dirname, '..', '..', 'benchmark-results.json');
+const DEFAULT_FILE = path.join(ROOT, 'benchmark-results.json');
 
 const USAGE = `npm run validate:targets -- [options]
   --from FILE           judge results that were written before, and measure nothing
@@ -24,11 +27,9 @@ The exit code is 1 when a target is missed or was not measured.`;
 
 /** @param {string[]} args */
 function readOptions(args) {
-  const text = /** @type {const} */ ({ type: 'string' });
-  const flag = /** @type {const} */ ({ type: 'boolean' });
   const { values } = parseArgs({
     args,
-    options: { from: text, only: text, id: text, rounds: text, 'memory-seconds': text, json: text, package: text, quick: flag, help: { ...flag, short: 'h' } },
+    options: { from: text, only: text, id: text, rounds: text, 'memory-seconds': text, json: text, package: text, quick: flag, help },
   });
   if (values.help) return null;
   const groups = values.only?.split(',') ?? GROUPS;
@@ -50,39 +51,20 @@ function readOptions(args) {
   };
 }
 
-/** @param {string} text @param {string} name */
-function whole(text, name) {
-  const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new Error(`--${name} ${text} is not a whole number from 1 on`);
-  return value;
-}
-
 /** @param {string} file as this program or, with `summaries`, the overhead benchmark has written it */
 function read(file) {
   const content = JSON.parse(fs.readFileSync(file, 'utf8'));
   return content.results ?? (content.summaries === undefined ? {} : { overhead: content });
 }
 
-/** @param {string[]} args @returns {Promise<number>} the exit code */
-async function main(args) {
-  const options = readOptions(args);
-  if (options === null) {
-    console.log(USAGE);
-    return 0;
-  }
-  const { targets, groups, from, json, effort } = options;
+/** @param {NonNullable<ReturnType<typeof readOptions>>} options @returns {Promise<number>} the exit code */
+async function main({ targets, groups, from, json, effort }) {
+  const about = machine(packageOf(effort.packageFolder));
   const results = from === undefined ? await measure(groups, effort) : read(from);
   const lines = judge(targets, results);
   console.log(`\n${report(lines)}${effort.quick ? '\n--quick: no measurement' : ''}`);
-  fs.mkdirSync(path.dirname(path.resolve(json)), { recursive: true });
-  fs.writeFileSync(json, `${JSON.stringify({ format: 1, finishedAt: new Date().toISOString(), node: process.versions.node, quick: effort.quick, lines, results })}\n`);
+  writeResults(json, { ...head(about, effort), lines, results });
   return lines.every(({ isMet }) => isMet) ? 0 : 1;
 }
 
-main(process.argv.slice(2)).then(
-  (code) => (process.exitCode = code),
-  (error) => {
-    console.error(error.message);
-    process.exitCode = 1;
-  },
-);
+runProgram(USAGE, readOptions, main);

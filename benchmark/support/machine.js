@@ -7,20 +7,20 @@ const { createHash } = require('node:crypto');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
-const { ROOT } = require('./variants.js');
+const { ROOT } = require('./options.js');
 
-/** @param {string} packageFolder */
-function environment(packageFolder) {
+/** @param {string} [packageFolder] of what a traced process loads, if one was measured */
+function machine(packageFolder) {
   return {
     cpu: os.cpus()[0]?.model,
     cores: os.availableParallelism(),
     memoryGiB: Math.round(os.totalmem() / 2 ** 30),
     kernel: `${os.type()} ${os.release()} ${os.arch()}`,
     isContainer: fs.existsSync('/.dockerenv'),
-    serverNode: process.versions.node,
+    load: os.loadavg()[0],
     commit: git('rev-parse', 'HEAD'),
     isClean: git('status', '--porcelain') === '',
-    package: digest(packageFolder),
+    package: packageFolder === undefined ? null : digest(packageFolder),
     packages: Object.fromEntries(['@anthropic-ai/sdk', '@mariozechner/claude-trace'].map((name) => [name, versionOf(name)])),
   };
 }
@@ -52,4 +52,4 @@ function versionOf(name) {
   return JSON.parse(fs.readFileSync(path.join(ROOT, 'node_modules', name, 'package.json'), 'utf8')).version;
 }
 
-module.exports = { environment };
+module.exports = { machine };

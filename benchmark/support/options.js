@@ -1,0 +1,51 @@
+'use strict';
+
+// What the options of all benchmarks have in common. A bad one is an error that names it.
+
+const path = require('node:path');
+
+const ROOT = path.join(__dirname, '..', '..');
+
+const text = /** @type {const} */ ({ type: 'string' });
+const flag = /** @type {const} */ ({ type: 'boolean' });
+const help = /** @type {const} */ ({ type: 'boolean', short: 'h' });
+
+/** @param {string} value @param {string} name */
+function whole(value, name) {
+  const number = Number(value);
+  if (!Number.isSafeInteger(number) || number < 1) throw new Error(`--${name} ${value} is not a whole number from 1 on`);
+  return number;
+}
+
+/** @param {string} value @param {string} name */
+function positive(value, name) {
+  const number = Number(value);
+  if (!(number > 0) || !Number.isFinite(number)) throw new Error(`--${name} ${value} is not a number above 0`);
+  return number;
+}
+
+/** @param {string | undefined} folder of `--package` @returns {string} where the package under test lies */
+const packageOf = (folder) => path.resolve(folder ?? ROOT);
+
+/** @param {string} packageFolder @returns {string} what goes behind `--require` */
+const loaderOf = (packageFolder) => path.join(packageFolder, 'interceptor-loader.js');
+
+/**
+ * Runs a benchmark: its options, its work, its errors as one line.
+ * @template T
+ * @param {string} usage
+ * @param {(args: string[]) => T | null} readOptions null: help was asked for
+ * @param {(options: T) => Promise<number | void>} main its exit code
+ */
+async function runProgram(usage, readOptions, main) {
+  try {
+    const options = readOptions(process.argv.slice(2));
+    if (options === null) console.log(usage);
+    else process.exitCode = (await main(options)) ?? 0;
+  } catch (error) {
+    console.error(/** @type {Error} */ (error).message);
+    process.exitCode = 1;
+  }
+}
+
+module.exports = { ROOT, flag, help, loaderOf, packageOf, positive, runProgram, text, whole };
