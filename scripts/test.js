@@ -18,7 +18,8 @@ const { check } = require('./check.js');
 const THIS = process.env.npm_node_execpath ?? process.execPath;
 const OTHERS = ['node22', 'node24', 'node26'];
 /** What does not depend on the Node it runs on is run once. */
-const ONCE = ['architecture', 'benchmark', 'benchmark-pipeline', 'bin', 'config-docs', 'disk', 'durability-docs', 'kill', 'types'];
+const ONCE = ['architecture', 'bin', 'config-docs', 'disk', 'durability-docs', 'kill', 'types'];
+const isOnce = (/** @type {string} */ test) => test.startsWith('benchmark-') || ONCE.includes(test);
 
 const args = process.argv.slice(2);
 const only = args[0] === '--node' ? args.splice(0, 2)[1] : undefined;
@@ -46,7 +47,7 @@ steps.end();
 /** @param {boolean} all those that are run once too */
 function testFiles(all) {
   const names = fs.readdirSync(path.join(root, '__test__')).filter((file) => file.endsWith('.test.js'));
-  return names.filter((name) => all || !ONCE.includes(name.slice(0, -8))).sort().map((name) => path.join('__test__', name));
+  return names.filter((name) => all || !isOnce(name.slice(0, -8))).sort().map((name) => path.join('__test__', name));
 }
 
 /** The Nodes to test on, this one first. */
