@@ -13,6 +13,7 @@ const { CASES, SUITES, isStream } = require('../benchmark/overhead/cases.js');
 const { summarise } = require('../benchmark/overhead/summary.js');
 const { judge } = require('../benchmark/targets/judge.js');
 const { OVERHEAD_CASES, TARGETS } = require('../benchmark/targets/targets.js');
+const { ENV } = require('./support/benchmark.js');
 
 const RUN = path.join(__dirname, '../benchmark/overhead/run.js');
 const PACKAGE = process.env.CLAUDE_TRACE_TEST_PACKAGE ?? path.join(__dirname, '..');
@@ -57,7 +58,7 @@ describe('--quick', () => {
     folder = fs.mkdtempSync(path.join(os.tmpdir(), 'claude-trace-benchmark-test-'));
     const json = path.join(folder, 'results', 'overhead.json');
     // Fails, as execFile does, when the exit code says that something was not recorded.
-    output = await promisify(execFile)(process.execPath, [RUN, '--quick', '--suite', 'all', '--details', '--package', PACKAGE, '--json', json]);
+    output = await promisify(execFile)(process.execPath, [RUN, '--quick', '--suite', 'all', '--details', '--package', PACKAGE, '--json', json], { env: ENV });
     results = JSON.parse(fs.readFileSync(json, 'utf8'));
     samples = results.samples.map((row) => Object.fromEntries(results.columns.map((name, i) => [name, row[i]])));
   });
@@ -153,6 +154,6 @@ test('a bad option is an error that names it', async () => {
     [['--rounds', '0'], /--rounds 0 is not a whole number/],
     [['--node', '3'], /--node 3: there is no/],
   ])) {
-    await assert.rejects(promisify(execFile)(process.execPath, [RUN, ...args]), ({ code, stderr }) => code === 1 && message.test(stderr));
+    await assert.rejects(promisify(execFile)(process.execPath, [RUN, ...args], { env: ENV }), ({ code, stderr }) => code === 1 && message.test(stderr));
   }
 });

@@ -4,15 +4,18 @@
 // anything is, nothing is said here.
 
 const assert = require('node:assert/strict');
+const { execFile } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { after, before, describe, test } = require('node:test');
+const { promisify } = require('node:util');
 const { judge: judgeMemory } = require('../benchmark/memory/verdict.js');
 const { growthOf } = require('../benchmark/pipeline/growth.js');
 const { cases } = require('../benchmark/pipeline/questions.js');
-const { ROOT, measured, run } = require('./support/benchmark.js');
+const { ENV, ROOT, measured, run } = require('./support/benchmark.js');
 
+const OTHER_NODE = path.join(ROOT, 'node_modules', process.versions.node.startsWith('22.') ? 'node24' : 'node22', 'bin', 'node');
 const PACKAGE = process.env.CLAUDE_TRACE_TEST_PACKAGE ?? ROOT;
 
 /** @type {string} */
@@ -134,4 +137,11 @@ test('a bad option is an error that names it', async () => {
     assert.equal(code, 1, program);
     assert.match(stderr, message);
   }
+});
+
+// `node` was the one of node_modules/.bin, so that `npm run bench` measured another Node than its user has.
+test('under npm a benchmark runs on the Node that npm runs on', { skip: !fs.existsSync(OTHER_NODE) && 'no other Node is installed' }, async () => {
+  const args = [path.join(ROOT, 'benchmark/budget/run.js'), '--requests', '2', '--rounds', '1', '--package', PACKAGE];
+  const { stdout } = await promisify(execFile)(OTHER_NODE, args, { env: { ...ENV, npm_node_execpath: process.execPath } });
+  assert.ok(stdout.startsWith(`hook times on Node ${process.versions.node},`), stdout);
 });

@@ -7,6 +7,8 @@ const path = require('node:path');
 const { promisify } = require('node:util');
 
 const ROOT = path.join(__dirname, '..', '..');
+/** On the Node of the test, and not on npm's. */
+const ENV = { ...process.env, npm_node_execpath: undefined };
 
 /**
  * @param {string} program below benchmark/
@@ -15,7 +17,7 @@ const ROOT = path.join(__dirname, '..', '..');
  */
 async function run(program, ...args) {
   try {
-    return { code: 0, ...(await promisify(execFile)(process.execPath, [path.join(ROOT, 'benchmark', program), ...args], { cwd: ROOT })) };
+    return { code: 0, ...(await promisify(execFile)(process.execPath, [path.join(ROOT, 'benchmark', program), ...args], { cwd: ROOT, env: ENV })) };
   } catch (error) {
     const { code, stdout, stderr } = /** @type {any} */ (error);
     return { code, stdout, stderr };
@@ -37,4 +39,4 @@ async function measured(folder, program, ...args) {
   return { stdout, results };
 }
 
-module.exports = { ROOT, measured, run };
+module.exports = { ENV, ROOT, measured, run };

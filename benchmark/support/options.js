@@ -2,6 +2,7 @@
 
 // What the options of all benchmarks have in common. A bad one is an error that names it.
 
+const { spawnSync } = require('node:child_process');
 const path = require('node:path');
 
 const ROOT = path.join(__dirname, '..', '..');
@@ -31,13 +32,28 @@ const packageOf = (folder) => path.resolve(folder ?? ROOT);
 const loaderOf = (packageFolder) => path.join(packageFolder, 'interceptor-loader.js');
 
 /**
- * Runs a benchmark: its options, its work, its errors as one line.
+ * The Node that npm runs on. To a script of package.json `node` is another one: of those in node_modules/.bin, where npm looks first.
+ * @returns {string | null} null: it is this one
+ */
+function nodeOfNpm() {
+  const node = process.env.npm_node_execpath;
+  return node !== undefined && node !== process.execPath && process.execPath.startsWith(path.join(ROOT, 'node_modules')) ? node : null;
+}
+
+/**
+ * Runs a benchmark: on the Node that its user has, its options, its work, its errors as one line.
  * @template T
  * @param {string} usage
  * @param {(args: string[]) => T | null} readOptions null: help was asked for
  * @param {(options: T) => Promise<number | void>} main its exit code
  */
 async function runProgram(usage, readOptions, main) {
+  const node = nodeOfNpm();
+  if (node !== null) {
+    const { status } = spawnSync(node, process.argv.slice(1), { stdio: 'inherit' });
+    process.exitCode = status ?? 1;
+    return;
+  }
   try {
     const options = readOptions(process.argv.slice(2));
     if (options === null) console.log(usage);
