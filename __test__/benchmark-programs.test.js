@@ -145,3 +145,14 @@ test('under npm a benchmark runs on the Node that npm runs on', { skip: !fs.exis
   const { stdout } = await promisify(execFile)(OTHER_NODE, args, { env: { ...ENV, npm_node_execpath: process.execPath } });
   assert.ok(stdout.startsWith(`hook times on Node ${process.versions.node},`), stdout);
 });
+
+test('the workflow runs the scripts that were promised, and none that is not there', () => {
+  const { scripts } = JSON.parse(fs.readFileSync(path.join(ROOT, 'package.json'), 'utf8'));
+  const workflow = fs.readFileSync(path.join(ROOT, '.github/workflows/performance.yml'), 'utf8');
+  const run = [...workflow.matchAll(/npm run ([\w:]+)/g)].map(([, name]) => name);
+  assert.deepEqual(run.filter((name) => !(name in scripts)), []);
+  // The halves are a matrix.
+  const named = [...run, ...[...workflow.matchAll(/'(test:\w+)'/g)].map(([, name]) => name)];
+  const promised = ['benchmark:latency', 'benchmark:throughput', 'benchmark:memory', 'test:performance', 'test:memory', 'validate:targets'];
+  assert.deepEqual(promised.filter((name) => !named.includes(name)), []);
+});
