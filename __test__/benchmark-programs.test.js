@@ -66,6 +66,9 @@ test('memory: a short run has looks of both, and every request on record', async
   assert.equal(results.untraced.at(-1).ours, null);
   assert.equal(results.verdict.isWhole, true);
   assert.match(stdout, /every one of them on record/);
+  const svg = fs.readFileSync(path.join(folder, 'memory.svg'), 'utf8');
+  assert.match(svg, /^<svg [^]*untraced[^]*<\/svg>$/);
+  assert.doesNotMatch(svg, /NaN|undefined/);
 });
 
 test('throughput: both kinds are sampled, so many at once, and every request is on record', async () => {

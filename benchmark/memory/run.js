@@ -10,6 +10,7 @@ const { machine } = require('../support/machine.js');
 const { help, loaderOf, packageOf, positive, runProgram, text } = require('../support/options.js');
 const { head, writeResults } = require('../support/results.js');
 const { startServer } = require('../support/server-process.js');
+const { writePlot } = require('./plot.js');
 const { judge } = require('./verdict.js');
 
 const DEFAULT = { duration: 3600, rate: 200 };
@@ -18,7 +19,7 @@ const MOST_LOOKS = 720;
 const USAGE = `npm run benchmark:memory -- [options]
   --duration S      seconds (default ${DEFAULT.duration})
   --rate N          requests a second of each of the two clients (default ${DEFAULT.rate})
-  --json FILE       all looks at the memory, and the verdict
+  --json FILE       all looks at the memory, and the verdict; beside it a plot (.svg)
   --package FOLDER  where the package under test lies (default: this checkout)
 At the default rate the log takes some 1 MB a second of the disk of the folder for temporary files, until the run ends.`;
 
@@ -72,7 +73,11 @@ async function main(options) {
     const [untraced, ours] = await Promise.all([looksOf(server.origin, options, null, () => {}), looksOf(server.origin, options, loader, say)]);
     const verdict = judge(untraced, ours);
     console.log(report(verdict));
-    if (json !== undefined) writeResults(json, { ...head(about, parameters), verdict, untraced, ours });
+    if (json !== undefined) {
+      const results = { ...head(about, parameters), verdict, untraced, ours };
+      writeResults(json, results);
+      await writePlot(json, results);
+    }
     if (!verdict.isWhole) throw new Error('the log is not complete');
   } finally {
     await server.close();

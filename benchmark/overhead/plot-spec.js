@@ -29,18 +29,7 @@ const DOMAIN = [-40, 10_000];
 /** The scale is linear up to about here, and logarithmic from there on. */
 const LINEAR_PERCENT = 8;
 
-const SCHEMA = 'https://vega.github.io/schema/vega-lite/v6.json';
 const CELL_WIDTH = 170;
-
-const CONFIG = {
-  font: 'DejaVu Sans, Helvetica, Arial, sans-serif',
-  background: 'white',
-  title: { anchor: 'start', fontSize: 18, subtitleFontSize: 12, subtitleColor: '#555', offset: 16 },
-  axis: { labelFontSize: 10, titleFontSize: 11, titleFontWeight: 'normal', gridColor: '#e8eaed', domainColor: '#b5b9bf', tickColor: '#b5b9bf' },
-  header: { labelFontSize: 12, labelFontWeight: 'bold' },
-  legend: { labelFontSize: 12, titleFontSize: 12, orient: 'top', columns: 4, symbolSize: 90, labelLimit: 300 },
-  view: { stroke: '#d5d8dd' },
-};
 
 /**
  * @param {import('./plot.js').Results} results
@@ -99,8 +88,6 @@ function percentGrid(results, node, cases, subtitle) {
     mark: { type: 'text', text: NAMES[key], fontSize: 12, fontWeight: 'bold' }, encoding: { x: { value: CELL_WIDTH / 2 } },
   });
   return {
-    $schema: SCHEMA,
-    config: CONFIG,
     title: {
       text: 'What recording costs, against the same program untraced',
       subtitle: [...subtitle, 'Point: median of the pairs; line: its 95 % interval; grey band: the middle half of untraced against itself; triangle: beyond the scale.', 'A stream handed out at its end has no gaps left: claude-trace’s triangles to the left are no gain.'],
@@ -164,8 +151,6 @@ function streamLines(results, node, cases, subtitle) {
   /** Of a single stream it is the start of the process that is measured. @param {Row} row */
   const hasManyChunks = ({ c }) => c.requests > 1;
   return {
-    $schema: SCHEMA,
-    config: CONFIG,
     title: {
       text: 'Paced streams at once: over the same program untraced',
       subtitle: [...subtitle, 'Median of the pairs with its 95 % interval; red: the aims for ours (under 20 MB at 100 streams, under 50 MB at 1,000).', 'claude-trace hands a stream out at its end, so it has no gaps.'],

@@ -3,7 +3,7 @@
 // The results as a picture (SVG), rendered without a browser: `node benchmark/overhead/plot.js results.json` makes it again.
 
 const fs = require('node:fs');
-const path = require('node:path');
+const { besides, writeSvg } = require('../support/svg.js');
 const { percentGrid, streamLines } = require('./plot-spec.js');
 
 /**
@@ -16,25 +16,18 @@ const { percentGrid, streamLines } = require('./plot-spec.js');
  * @returns {Promise<string[]>} their files
  */
 async function writePlot(jsonFile, results) {
-  const vega = await import('vega');
-  const { compile } = await import('vega-lite');
   const { nodes, cases, quick, rounds } = results.parameters;
-  const base = path.join(path.dirname(jsonFile), path.basename(jsonFile, '.json'));
   const files = [];
   for (const node of nodes) {
     const suffix = nodes.length === 1 ? '' : `-node${node.split('.')[0]}`;
     const subtitle = [`Node ${node}, ${/** @type {any} */ (results.machine).cpu}, ${rounds} ${rounds === 1 ? 'round' : 'rounds'}${quick ? ' at tiny size: no measurement' : ''}`];
     const streams = cases.filter(({ suite }) => suite === 'streams');
     const others = cases.filter(({ suite }) => suite !== 'streams');
-    for (const [name, spec] of [
-      [`${base}${suffix}.svg`, others.length === 0 ? null : percentGrid(results, node, others, subtitle)],
-      [`${base}-streams${suffix}.svg`, streams.length === 0 ? null : streamLines(results, node, streams, subtitle)],
-    ]) {
-      if (name === null || spec === null || typeof spec === 'string') continue;
-      const view = new vega.View(vega.parse(compile(/** @type {any} */ (spec)).spec), { renderer: 'none' });
-      fs.writeFileSync(String(name), await view.toSVG());
-      view.finalize();
-      files.push(String(name));
+    for (const { name, own, draw } of [{ name: suffix, own: others, draw: percentGrid }, { name: `-streams${suffix}`, own: streams, draw: streamLines }]) {
+      if (own.length === 0) continue;
+      const file = besides(jsonFile, name);
+      await writeSvg(file, draw(results, node, own, subtitle));
+      files.push(file);
     }
   }
   return files;
