@@ -77,9 +77,13 @@ const HOOKS = [
   hook('hook-typical', 'added latency of a request, typical', 'json', 'p50', 50, 'plan'),
   hook('hook-p95', 'added latency of a request p95', 'json', 'p95', 100, 'plan'),
   {
-    id: 'own-account', group: 'budget', source: 'issue 4', title: 'share of a request’s hook time that getStats reports', unit: '%', limit: 80, bound: 'at least',
-    compares: 'getStats p50 with clocks before and behind the hooks, less what those measure with nothing between them',
-    find: ({ budget }) => plain(budget === undefined ? null : (budget.rows.find(({ what }) => what === 'request p50')?.ratio ?? NaN) * 100),
+    // Not as a share: what cannot be seen from within stays the same when the hooks get faster.
+    id: 'own-account', group: 'budget', source: 'issue 4', title: 'hook time a request that getStats leaves out, p50', unit: 'µs', limit: 10, bound: 'at most',
+    compares: 'clocks before and behind the hooks, less what those measure with nothing between them, with getStats',
+    find: ({ budget }) => {
+      const row = budget?.rows.find(({ what }) => what === 'request p50');
+      return row === undefined ? null : { actual: row.outside - row.own, note: `${row.outside} and ${row.own}` };
+    },
   },
 ];
 
@@ -167,11 +171,11 @@ const PIPELINE = [
   },
   {
     id: 'pipeline-flat-cost', group: 'pipeline', source: 'issue 4', title: 'cost of a record as the log grows', unit: '%', limit: 10, bound: 'at most',
-    compares: 'CPU time a record, without the kernel’s, of the last three tenths with tenths 2 to 4', find: ({ pipeline }) => grown(pipeline?.growth, 'userUsPerRecord'),
+    compares: 'CPU time a record, without the kernel’s: the least of the last three tenths with the least of tenths 2 to 4', find: ({ pipeline }) => grown(pipeline?.growth, 'userUsPerRecord'),
   },
   {
     id: 'pipeline-flat-memory', group: 'pipeline', source: 'issue 4', title: 'memory as exchanges grow', unit: '%', limit: 25, bound: 'at most',
-    compares: 'resident memory, of some 20 MB, at the same tenths', find: ({ pipeline }) => grown(pipeline?.growth, 'residentMegabytes'),
+    compares: 'resident memory, of which the pool is 10 MB: the least at the same tenths', find: ({ pipeline }) => grown(pipeline?.growth, 'residentMegabytes'),
   },
 ];
 
