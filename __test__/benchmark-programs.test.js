@@ -52,6 +52,8 @@ test('budget: both accounts have seen the same requests and chunks', async () =>
   assert.equal(own.chunk.count, outside.chunk.count);
   assert.ok(own.chunk.count >= 5, `${own.chunk.count} chunks`);
   assert.ok(outside.request.mean > empty.request.mean, 'there is something between the brackets');
+  // The hooks were outside of the brackets once they had come to subscribe with the first request.
+  assert.ok(outside.request.mean > own.request.mean, `${outside.request.mean} µs outside, ${own.request.mean} inside`);
   assert.deepEqual(results.rows.map(({ what }) => what), ['request p50', 'request mean', 'request p99', 'chunk p50', 'chunk mean', 'chunk p99']);
   for (const { what, ratio } of results.rows.slice(0, 2)) assert.ok(isPositive(ratio), `${what}: ${ratio}`);
   assert.match(stdout, /getStats +outside +ratio\nrequest p50/);

@@ -36,7 +36,7 @@ function openBrackets() {
   if (!HAS_CHUNK_CHANNELS) onFirstRequest(wrapInside);
 }
 
-/** Closes them: to be called when the recorder is there. */
+/** Closes them: to be called when the recorder has subscribed to all that it wants, so after its first request. */
 function closeBrackets() {
   for (const name of CHANNELS) {
     diagnostics.subscribe(name, (message) => {
