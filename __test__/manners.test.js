@@ -96,7 +96,9 @@ test('a folder on which the user has no rights', { skip: process.getuid?.() === 
   fs.chmodSync(cwd, 0o555);
   try {
     const source = process.getuid?.() === 0 ? `process.setgid(65534); process.setuid(65534);${HOST}` : HOST;
-    const traced = run(source, { cwd, env: { CLAUDE_TRACE_RUNTIME_DIR: path.join(open, 'run') } });
+    // Where that user may read it: the addon is loaded by the first exchange.
+    const loader = path.join(packageIn(open), 'interceptor-loader.js');
+    const traced = run(source, { cwd, loader, env: { CLAUDE_TRACE_RUNTIME_DIR: path.join(open, 'run') } });
     assertUndisturbed(traced, /^claude-trace: cannot create /);
   } finally {
     fs.chmodSync(cwd, 0o755);
@@ -112,19 +114,25 @@ for (const [what, spoil] of /** @type {[string, (folder: string) => void][]} */ 
   ['not loadable', (folder) => removeAddons(folder).forEach((file) => fs.writeFileSync(file, 'not an addon'))],
 ])) {
   test(`an addon that is ${what}: one line, and the host is untraced`, () => {
-    const copy = path.join(freshFolder(), 'package');
-    const source = path.dirname(loaderPath());
-    for (const name of ['package.json', 'index.js', 'native.js', 'interceptor-loader.js', 'lib']) {
-      fs.cpSync(path.join(source, name), path.join(copy, name), { recursive: true });
-    }
-    for (const name of fs.readdirSync(source).filter((file) => file.endsWith('.node'))) {
-      fs.copyFileSync(path.join(source, name), path.join(copy, name));
-    }
+    const copy = packageIn(freshFolder());
     spoil(copy);
     const traced = run(HOST, { loader: path.join(copy, 'interceptor-loader.js') });
     assertUndisturbed(traced, /^claude-trace: nothing is recorded: .*\n$/);
     assert.deepEqual(readLog(traced.cwd), []);
   });
+}
+
+/** @param {string} folder @returns {string} a copy of the package in it */
+function packageIn(folder) {
+  const copy = path.join(folder, 'package');
+  const source = path.dirname(loaderPath());
+  for (const name of ['package.json', 'index.js', 'native.js', 'interceptor-loader.js', 'lib']) {
+    fs.cpSync(path.join(source, name), path.join(copy, name), { recursive: true });
+  }
+  for (const name of fs.readdirSync(source).filter((file) => file.endsWith('.node'))) {
+    fs.copyFileSync(path.join(source, name), path.join(copy, name));
+  }
+  return copy;
 }
 
 /** @param {string} folder */
