@@ -11,9 +11,9 @@ const root = path.join(__dirname, '..');
 
 /** Modules of crates/core from the bottom up: each may use those before it. */
 const CORE = [
-  ['exchange'],
+  ['exchange', 'frames', 'sse'],
   ['civil', 'clock', 'disk', 'error', 'head', 'notice', 'stats'],
-  ['config', 'decode', 'redact'],
+  ['config', 'decode', 'message', 'redact'],
   ['record', 'spool'],
   ['writer'],
   ['assembly'],
@@ -21,7 +21,7 @@ const CORE = [
   ['pipeline'],
 ];
 /** Bytes in, values out. */
-const PURE = ['civil', 'head', 'decode', 'redact', 'record'];
+const PURE = ['civil', 'head', 'decode', 'frames', 'message', 'redact', 'record', 'sse'];
 const NOT_PURE = /\b(std::(fs|net|thread|process|env|time)|SystemTime|Instant)\b/;
 
 /** JS from the bottom up, by folder or file. */

@@ -16,5 +16,6 @@ pub mod record;
 pub mod recover;
 pub mod redact;
 pub mod spool;
+pub mod sse;
 pub mod stats;
 pub mod writer;
