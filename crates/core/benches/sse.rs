@@ -44,13 +44,22 @@ fn split(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(format!("sse_split_{event_bytes}_byte_events"));
         // The figure of an "element" is that of an event.
         group.throughput(Throughput::Elements(EVENTS as u64));
-        for (name, piece_bytes) in
-            [("whole", stream.len()), ("64KB", 65_536), ("16KB", 16_384), ("1KB", 1024), ("100B", 100), ("1B", 1)]
-        {
+        for (name, piece_bytes) in [
+            ("whole", stream.len()),
+            ("64KB", 65_536),
+            ("16KB", 16_384),
+            ("1KB", 1024),
+            ("100B", 100),
+            ("1B", 1),
+        ] {
             assert_eq!(count_events(&stream, piece_bytes), EVENTS);
-            group.bench_with_input(BenchmarkId::from_parameter(name), &piece_bytes, |bencher, piece_bytes| {
-                bencher.iter(|| count_events(&stream, *piece_bytes));
-            });
+            group.bench_with_input(
+                BenchmarkId::from_parameter(name),
+                &piece_bytes,
+                |bencher, piece_bytes| {
+                    bencher.iter(|| count_events(&stream, *piece_bytes));
+                },
+            );
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod decode;
 pub mod disk;
 pub mod error;
 pub mod exchange;
+pub mod frames;
 pub mod head;
 pub mod notice;
 pub mod pipeline;
