@@ -2,6 +2,8 @@
 //!
 //!     cargo bench -p claude-trace-core --bench sse
 
+#![allow(missing_docs, reason = "criterion_group! makes a public function")]
+
 use claude_trace_core::sse::Parser;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;

@@ -65,7 +65,7 @@ pub fn read(stream: &[u8], max_line_bytes: usize, max_data_bytes: usize) -> Outc
             b"data" => lines.push(value.to_vec()),
             b"event" => kind = value.to_vec(),
             b"id" if !value.contains(&0) => id = value.to_vec(),
-            b"retry" if !value.is_empty() && value.iter().all(|digit| (b'0'..=b'9').contains(digit)) => {
+            b"retry" if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => {
                 let digits = std::str::from_utf8(value).expect("digits are text");
                 retry = Some(digits.parse().unwrap_or(u64::MAX));
                 outcome.retry = retry;
