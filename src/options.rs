@@ -30,6 +30,8 @@ pub struct OpenOptions {
     pub max_spool_bytes: f64,
     /// A body that would decode to more is kept encoded.
     pub max_decoded_bytes: f64,
+    /// Messages, tokens and times of streams are left to the reader of the log (`true`, the default), or written as well.
+    pub deferred_parsing: Option<bool>,
     /// When the pool is full: `spill` (the default) or `drop-newest`.
     pub when_full: Option<String>,
     /// When the log is forced to the medium: `os` (the default), `interval` or `always`.
@@ -87,6 +89,7 @@ impl OpenOptions {
             memory_pool_size: self.memory_pool_size as u64,
             max_spool_bytes: self.max_spool_bytes as u64,
             max_decoded_bytes: self.max_decoded_bytes as usize,
+            deferred_parsing: self.deferred_parsing.unwrap_or(true),
             spool_dir: self.spool_dir.map(PathBuf::from),
             runtime_dir: self.runtime_dir.map_or_else(runtime_dir, PathBuf::from),
             disk: Disk::default(),

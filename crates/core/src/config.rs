@@ -26,6 +26,8 @@ pub struct Config {
     pub max_spool_bytes: u64,
     /// A body that would decode to more than this is kept encoded.
     pub max_decoded_bytes: usize,
+    /// Messages, tokens and times of streams are left to the reader of the log (`true`), or written into the records.
+    pub deferred_parsing: bool,
     /// What happens to entries when the pool is full.
     pub when_full: WhenFull,
     /// When the log is forced to the medium.
@@ -103,6 +105,7 @@ impl Config {
             memory_pool_size: DEFAULT_MEMORY_POOL_SIZE,
             max_spool_bytes: DEFAULT_MAX_SPOOL_BYTES,
             max_decoded_bytes: DEFAULT_MAX_DECODED_BYTES,
+            deferred_parsing: true,
             when_full: WhenFull::Spill,
             durability: Durability::Os,
             retry: Retry::default(),

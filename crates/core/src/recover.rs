@@ -335,7 +335,8 @@ fn recipe(session: &Session, record: &Record) -> Recipe {
             recovered: true,
             zero_latency: record.zero_latency,
         },
-        options: RecordOptions { max_decoded_bytes: record.max_decoded_bytes },
+        // What can be derived is left to the reader: a start should not wait for it.
+        options: RecordOptions { max_decoded_bytes: record.max_decoded_bytes, derive: false },
     }
 }
 

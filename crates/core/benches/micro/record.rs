@@ -24,7 +24,7 @@ pub fn lines(c: &mut Criterion) {
     for (name, exchanges, body) in cases {
         let request = body.of(&exchanges);
         let exchange = whole(&exchanges, &request);
-        let options = RecordOptions { max_decoded_bytes: 1 << 28 };
+        let options = RecordOptions { max_decoded_bytes: 1 << 28, derive: false };
         let mut line = Vec::new();
         let bytes = request.len() + exchanges.response_bytes();
         group.throughput(Throughput::Bytes(bytes as u64)).bench_function(name, |b| {

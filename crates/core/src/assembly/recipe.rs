@@ -151,7 +151,7 @@ mod tests {
 
     fn recipe() -> Recipe {
         let context = Context { session: "s".into(), pid: 1, recovered: false, zero_latency: true };
-        Recipe { context, options: RecordOptions { max_decoded_bytes: 1024 } }
+        Recipe { context, options: RecordOptions { max_decoded_bytes: 1024, derive: false } }
     }
 
     #[test]

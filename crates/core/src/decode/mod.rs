@@ -65,15 +65,28 @@ pub fn decode(content_encoding: &[u8], input: &[&[u8]], max_bytes: usize) -> Dec
     if codings.is_empty() || length == 0 {
         return Decoded::AsSent;
     }
-    let cut = Cell::new(false);
+    let (cut, begun) = (Cell::new(false), Cell::new(0));
     let mut bytes = Vec::new();
     let limit = u64::try_from(max_bytes).unwrap_or(u64::MAX).saturating_add(1);
-    match chain(&codings, Slices::new(input), &cut)
+    match chain(&codings, Slices::new(input, &begun), &cut)
         .and_then(|reader| reader.take(limit).read_to_end(&mut bytes))
     {
         Ok(_) if bytes.len() > max_bytes => Decoded::Failed(Failure::TooLarge),
         Ok(_) => Decoded::Bytes { bytes, partial: cut.get() },
         Err(_) => Decoded::Failed(Failure::Corrupt),
+    }
+}
+
+/// Decodes a body that [`decode`] could decode once more, and gives what each piece of it came to: bytes that could not be
+/// known before the piece at that index was there. Says when what was in a stream could be read.
+pub fn decode_as_it_came(content_encoding: &[u8], input: &[&[u8]], mut on_bytes: impl FnMut(&[u8], usize)) {
+    let Ok(codings) = codings(content_encoding) else { return };
+    let (cut, begun) = (Cell::new(false), Cell::new(0));
+    let Ok(mut reader) = chain(&codings, Slices::new(input, &begun), &cut) else { return };
+    // Larger than a BufReader's buffer, which is then passed by: a decoder returns what it has before it asks for more.
+    let mut bytes = vec![0; 32 * 1024];
+    while let Ok(count @ 1..) = reader.read(&mut bytes) {
+        on_bytes(&bytes[..count], begun.get().saturating_sub(1));
     }
 }
 

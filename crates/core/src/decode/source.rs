@@ -8,11 +8,13 @@ pub(super) struct Slices<'a> {
     /// What is left of the current piece.
     current: &'a [u8],
     rest: &'a [&'a [u8]],
+    /// How many pieces have been begun.
+    begun: &'a Cell<usize>,
 }
 
 impl<'a> Slices<'a> {
-    pub(super) fn new(pieces: &'a [&'a [u8]]) -> Self {
-        Self { current: b"", rest: pieces }
+    pub(super) fn new(pieces: &'a [&'a [u8]], begun: &'a Cell<usize>) -> Self {
+        Self { current: b"", rest: pieces, begun }
     }
 }
 
@@ -22,6 +24,7 @@ impl BufRead for Slices<'_> {
             let Some((next, rest)) = self.rest.split_first() else { break };
             self.current = next;
             self.rest = rest;
+            self.begun.set(self.begun.get() + 1);
         }
         Ok(self.current)
     }

@@ -16,7 +16,7 @@
 mod headers;
 mod parser;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use headers::{Header, Headers, Value};
 pub use parser::{Frame, Parser};

@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn what_is_no_json_is_none() {
-        for text in ["", "x", "{]", "{\"a\":1}}", "\"", "{'a':1", "1 2", "nope"] {
+        for text in ["", "x", "{]", "{\"a\":1}}", "\"", "{'a':1", "1 2 ", "nope"] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

@@ -234,7 +234,7 @@ impl Responses {
             model: string(&response, "model"),
             stop_reason: incomplete
                 .and_then(|details| string(details, "reason"))
-                .or(string(&response, "status")),
+                .or(string(&response, "status").filter(|_| self.is_complete)),
             usage,
             message: (!response.is_empty()).then_some(response.into()),
         }

@@ -188,7 +188,10 @@ impl Pipeline {
             pool: Arc::clone(pool),
             recipe: Recipe {
                 context,
-                options: RecordOptions { max_decoded_bytes: self.config.max_decoded_bytes },
+                options: RecordOptions {
+                    max_decoded_bytes: self.config.max_decoded_bytes,
+                    derive: !self.config.deferred_parsing,
+                },
             },
             writer: Writer::new(
                 &self.config,

@@ -11,7 +11,7 @@ use super::headers::Headers;
 use super::json::Object;
 use super::minify::minify;
 use super::utf8::{self, Text};
-use crate::decode::{Decoded, Failure, decode};
+use crate::decode::{Decoded, Failure, decode, decode_as_it_came};
 use crate::exchange::Chunk;
 
 /// One body and what its head says of it.
@@ -88,6 +88,18 @@ impl<'a> Body<'a> {
                 }
             }
         })
+    }
+
+    /// Gives the body in the pieces it came in, decoded, each with the index of the chunk that it could be read at.
+    pub(super) fn as_it_came(&self, mut on_bytes: impl FnMut(&[u8], usize)) {
+        match self.decoded {
+            Decoded::Bytes { .. } => decode_as_it_came(&self.encoding, &self.wire, on_bytes),
+            Decoded::AsSent | Decoded::Failed(_) => {
+                for (index, bytes) in self.wire.iter().enumerate() {
+                    on_bytes(bytes, index);
+                }
+            }
+        }
     }
 
     fn with_pieces<T>(&self, look: impl FnOnce(&[&[u8]]) -> T) -> T {

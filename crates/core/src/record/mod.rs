@@ -5,6 +5,7 @@
 //! the log. Bodies go from the spool's chunks to the line without a value tree in between.
 
 mod body;
+mod derived;
 mod escape;
 mod headers;
 mod json;
@@ -29,6 +30,8 @@ pub const FORMAT_VERSION: u64 = 1;
 pub struct RecordOptions {
     /// A content-encoded body that is larger than this when decoded stays encoded.
     pub max_decoded_bytes: usize,
+    /// What a stream of events comes to (its message, tokens and times) is written as well.
+    pub derive: bool,
 }
 
 /// Appends the record of `exchange`, including the newline.
@@ -54,6 +57,12 @@ pub fn write_line(exchange: &Exchange, options: &RecordOptions, out: &mut Vec<u8
         record.member("zeroLatency").extend_from_slice(b"true");
     }
     trace::write(exchange, &request, response.as_ref(), record.member("trace"));
+    if options.derive
+        && let Some(response) = &response
+        && let Some(derived) = derived::of(exchange, response)
+    {
+        record.member("derived").extend_from_slice(&derived);
+    }
     record.end();
     out.push(b'\n');
 }
@@ -61,6 +70,8 @@ pub fn write_line(exchange: &Exchange, options: &RecordOptions, out: &mut Vec<u8
 /// What `trace` tells of a message, beside the exchange.
 struct Message<'a> {
     version: &'a [u8],
+    /// Of a response.
+    content_type: Vec<u8>,
     body: Body<'a>,
     is_partial: bool,
     /// Bytes of an unfinished character that follow the text.
@@ -78,7 +89,8 @@ fn write_request<'a>(exchange: &Exchange<'a>, options: &RecordOptions, out: &mut
     headers.write(request.member("headers"));
     body.write_request(&mut request);
     request.end();
-    Message { version: head.line.version, body, is_partial: false, tail: None }
+    let content_type = Vec::new();
+    Message { version: head.line.version, content_type, body, is_partial: false, tail: None }
 }
 
 fn write_response<'a>(
@@ -97,14 +109,15 @@ fn write_response<'a>(
     time::seconds(response.at, object.member("timestamp"));
     json::integer(head.status.unwrap_or(0).into(), object.member("status_code"));
     headers.write(object.member("headers"));
-    let is_json = body::is_json(&headers.get("content-type"));
+    let content_type = headers.get("content-type");
+    let is_json = body::is_json(&content_type);
     let tail = body.write_response(&mut object, is_json, is_partial);
     let trailers = Headers::of(Fields::new(response.trailers));
     if !trailers.is_empty() {
         trailers.write(object.member("trailers"));
     }
     object.end();
-    Message { version: head.version, body, is_partial, tail }
+    Message { version: head.version, content_type, body, is_partial, tail }
 }
 
 fn note(exchange: &Exchange) -> Option<String> {

@@ -1,5 +1,6 @@
 //! Records as a reader meets them. `golden` holds them byte for byte, `recovery` reads every body back.
 
+mod derived;
 mod golden;
 mod recovery;
 mod upstream;
@@ -10,7 +11,7 @@ use crate::exchange::WallNanos;
 pub(super) const START: WallNanos = 1_795_206_489_072_123_000;
 pub(super) const MILLISECOND: u64 = 1_000_000;
 
-const OPTIONS: RecordOptions = RecordOptions { max_decoded_bytes: 1 << 20 };
+const OPTIONS: RecordOptions = RecordOptions { max_decoded_bytes: 1 << 20, derive: false };
 
 fn line(exchange: &Exchange) -> String {
     let mut out = Vec::new();

@@ -1,0 +1,26 @@
+//! The `derived` object: what a stream of events comes to, for those who want it in the log.
+
+use super::Message;
+use crate::exchange::Exchange;
+use crate::head::RequestHead;
+use crate::message::{Hints, Stream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What stands there where deriving failed: that is our bug, and costs the record nothing else.
+const FAILED: &[u8] = b"{\"v\":1,\"failed\":true}";
+
+/// The object as JSON; `None`: the response is no stream of events.
+pub(super) fn of(exchange: &Exchange, response: &Message) -> Option<Vec<u8>> {
+    catch_unwind(AssertUnwindSafe(|| derive(exchange, response))).unwrap_or_else(|_| Some(FAILED.to_vec()))
+}
+
+fn derive(exchange: &Exchange, response: &Message) -> Option<Vec<u8>> {
+    let head = RequestHead::parse(exchange.request_head);
+    let mut stream = Stream::of(&Hints { content_type: &response.content_type, url: head.line.target })?;
+    let chunks = exchange.response.as_ref().map_or(&[][..], |response| &response.chunks);
+    response.body.as_it_came(|bytes, index| {
+        let at = chunks.get(index).map(|chunk| chunk.at.saturating_sub(exchange.started_at));
+        stream.push(bytes, at);
+    });
+    serde_json::to_vec(&stream.finish()).ok()
+}
