@@ -139,7 +139,7 @@ export interface ZeroLatencyConfig {
    */
   writeBufferFlushMs?: number;
   /**
-   * Keep server-sent events verbatim and leave their parsing to the reader of the log. `false` has no effect yet.
+   * Keep server-sent events (and the streams of Bedrock and Gemini) verbatim and leave their parsing to the reader of the log. `false` also writes what a stream came to into its record: the message, its tokens and times (`derived` in format.md).
    * @default true
    */
   deferredParsing?: boolean;

@@ -109,7 +109,7 @@ const OPTIONS = [
   },
   {
     name: 'zeroLatency.deferredParsing', env: 'CLAUDE_TRACE_ZERO_LATENCY_DEFERRED_PARSING', type: 'boolean', default: true,
-    doc: 'Keep server-sent events verbatim and leave their parsing to the reader of the log. `false` has no effect yet.',
+    doc: 'Keep server-sent events (and the streams of Bedrock and Gemini) verbatim and leave their parsing to the reader of the log. `false` also writes what a stream came to into its record: the message, its tokens and times (`derived` in format.md).',
   },
   {
     name: 'zeroLatency.memoryPoolSize', env: 'CLAUDE_TRACE_ZERO_LATENCY_MEMORY_POOL_SIZE', type: 'integer', default: 10 * MIB, min: 65_536, max: 64 * GIB,

@@ -1,9 +1,11 @@
-//! What an event costs to split off, by its size and by the pieces that the stream comes in. `-- --test` runs each once.
+//! What an event costs: to split off, by its size and by the pieces that the stream comes in; and to be read into a message, by
+//! provider. `-- --test` runs each once.
 //!
 //!     cargo bench -p claude-trace-core --bench sse
 
 #![allow(missing_docs, reason = "criterion_group! makes a public function")]
 
+use claude_trace_core::message::{Hints, Stream};
 use claude_trace_core::sse::Parser;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
@@ -66,11 +68,71 @@ fn split(criterion: &mut Criterion) {
     }
 }
 
+/// The event that nearly all of a stream is made of, and those that it needs before it.
+const DELTAS: [(&str, &str, &str); 4] = [
+    (
+        "anthropic_text",
+        concat!(
+            "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"content\":[]}}\n\n",
+            "data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
+        ),
+        "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":\
+            {\"type\":\"text_delta\",\"text\":\" a dozen letters\"}}\n\n",
+    ),
+    (
+        "anthropic_tool_input",
+        concat!(
+            "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"content\":[]}}\n\n",
+            "data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"tool_use\",\"input\":{}}}\n\n",
+        ),
+        "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":\
+            {\"type\":\"input_json_delta\",\"partial_json\":\"\\\"a\\\": [1, 2\"}}\n\n",
+    ),
+    (
+        "openai_chat_content",
+        "",
+        "data: {\"id\":\"chatcmpl-BmFgC0vVQ3kZq1kGgKHV9EtIVvnRb\",\"object\":\"chat.completion.chunk\",\"created\":1750000000,\
+            \"model\":\"gpt-5.4-2026-03-05\",\"service_tier\":\"default\",\"system_fingerprint\":\"fp_50cad350e4\",\
+            \"choices\":[{\"index\":0,\"delta\":{\"content\":\" a dozen letters\"},\"logprobs\":null,\
+            \"finish_reason\":null}],\"usage\":null,\"obfuscation\":\"aBcDeFgH\"}\n\n",
+    ),
+    (
+        "openai_responses_text",
+        concat!(
+            "data: {\"type\":\"response.created\",\"response\":{\"output\":[{\"type\":\"message\",\"content\":[",
+            "{\"type\":\"output_text\",\"text\":\"\"}]}]}}\n\n",
+        ),
+        "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"sequence_number\":7,\
+            \"item_id\":\"msg_68506f0b3f0c819e\",\"output_index\":0,\"content_index\":0,\"delta\":\" a dozen letters\",\
+            \"logprobs\":[],\"obfuscation\":\"aBcDeFgH\"}\n\n",
+    ),
+];
+
+/// Splitting included, in pieces of 16 KB.
+fn read_into_messages(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("sse_message");
+    group.throughput(Throughput::Elements(EVENTS as u64));
+    for (name, start, delta) in DELTAS {
+        let body = [start, &delta.repeat(EVENTS)].concat();
+        let hints = Hints { content_type: b"text/event-stream", url: b"https://x/" };
+        let derive = || {
+            let mut stream = Stream::of(&hints).expect("a stream of events");
+            for (at, piece) in body.as_bytes().chunks(16_384).enumerate() {
+                stream.push(black_box(piece), Some(at as u64 * 1_000_000));
+            }
+            stream.finish()
+        };
+        let derived = derive();
+        assert!(derived.message.is_some() && derived.events.unread == 0 && derived.events.count >= EVENTS as u64);
+        group.bench_function(name, |bencher| bencher.iter(derive));
+    }
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default()
         .warm_up_time(std::time::Duration::from_millis(300))
         .measurement_time(std::time::Duration::from_secs(1));
-    targets = split
+    targets = split, read_into_messages
 }
 criterion_main!(benches);
