@@ -156,6 +156,8 @@ export interface OpenOptions {
   maxSpoolBytes: number
   /** A body that would decode to more is kept encoded. */
   maxDecodedBytes: number
+  /** Messages, tokens and times of streams are left to the reader of the log (`true`, the default), or written as well. */
+  deferredParsing?: boolean
   /** When the pool is full: `spill` (the default) or `drop-newest`. */
   whenFull?: string
   /** When the log is forced to the medium: `os` (the default), `interval` or `always`. */

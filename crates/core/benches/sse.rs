@@ -123,7 +123,9 @@ fn read_into_messages(criterion: &mut Criterion) {
             stream.finish()
         };
         let derived = derive();
-        assert!(derived.message.is_some() && derived.events.unread == 0 && derived.events.count >= EVENTS as u64);
+        assert!(
+            derived.message.is_some() && derived.events.unread == 0 && derived.events.count >= EVENTS as u64
+        );
         group.bench_function(name, |bencher| bencher.iter(derive));
     }
 }

@@ -136,6 +136,11 @@ impl Stream {
         Some(Self { parser, reader })
     }
 
+    /// Says when the first byte of an encoded body came, which may be before anything of it can be read.
+    pub fn begin(&mut self, at: Option<u64>) {
+        self.reader.clock.byte(at);
+    }
+
     /// Reads a piece of the body that came `at` that many nanoseconds after the request, if that is known.
     pub fn push(&mut self, piece: &[u8], at: Option<u64>) {
         let Self { parser, reader } = self;
