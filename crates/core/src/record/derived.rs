@@ -18,7 +18,7 @@ fn derive(exchange: &Exchange, response: &Message) -> Option<Vec<u8>> {
     let head = RequestHead::parse(exchange.request_head);
     let mut stream = Stream::of(&Hints { content_type: &response.content_type, url: head.line.target })?;
     let chunks = exchange.response.as_ref().map_or(&[][..], |response| &response.chunks);
-    let came_at = |index| chunks.get(index).map(|chunk| chunk.at.saturating_sub(exchange.started_at));
+    let came_at = |index: usize| chunks.get(index).map(|chunk| chunk.at.saturating_sub(exchange.started_at));
     stream.begin(came_at(0));
     response.body.as_it_came(|bytes, index| stream.push(bytes, came_at(index)));
     serde_json::to_vec(&stream.finish()).ok()
