@@ -1,6 +1,7 @@
 'use strict';
 
-// What JS has for the same work. Each takes the pieces of a stream and returns how many events it saw.
+// What JS has for the same work. Each takes the pieces of a stream and returns how many events it saw. The parser wants
+// text, so making text of bytes is part of what it costs, as it is for every client.
 
 const { createParser } = require('eventsource-parser');
 
@@ -29,7 +30,7 @@ function parse(pieces) {
   return events;
 }
 
-/** Interceptors of which each may wait, called for each event: what claude-trace's successors had in mind. */
+/** Interceptors of which each may wait, called for each event. */
 const CHAIN = [
   async (/** @type {object} */ event) => ({ ...event, seenAt: 1 }),
   async (/** @type {object} */ event) => event,

@@ -2,7 +2,7 @@
 
 // The streams that are measured: as long as each other in bytes, of events of one size.
 
-const STREAM_BYTES = 1_500_000;
+const EVENT_BYTES = Object.freeze([64, 150, 2048]);
 
 /** @typedef {{ eventBytes: number, body: Buffer, events: number }} Stream */
 
@@ -12,8 +12,8 @@ const ANTHROPIC_START = [
   'event: content_block_start\ndata: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}\n\n',
 ];
 
-/** @param {number} eventBytes @returns {Stream} */
-function streamOf(eventBytes) {
+/** @param {number} eventBytes @param {number} streamBytes @returns {Stream} */
+function streamOf(eventBytes, streamBytes) {
   // A delta of Anthropic's has no room in 64 bytes; one of Chat Completions does.
   const isSmall = eventBytes < 130;
   const start = isSmall ? [] : ANTHROPIC_START;
@@ -21,7 +21,7 @@ function streamOf(eventBytes) {
     ? ['data: {"choices":[{"index":0,"delta":{"content":"', '"}}]}\n\n']
     : ['event: content_block_delta\ndata: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"', '"}}\n\n'];
   const event = head + 'word '.repeat(eventBytes).slice(0, eventBytes - head.length - tail.length) + tail;
-  const count = Math.round(STREAM_BYTES / eventBytes);
+  const count = Math.ceil(streamBytes / eventBytes);
   return { eventBytes, body: Buffer.from(start.join('') + event.repeat(count)), events: start.length + count };
 }
 
@@ -32,4 +32,4 @@ function cut(body, size) {
   return pieces;
 }
 
-module.exports = { streamOf, cut };
+module.exports = { EVENT_BYTES, streamOf, cut };

@@ -1,27 +1,23 @@
-//! What an event of a stream costs, for `benchmark/sse`: `sse_cost FILE EVENTS PIECE_BYTES…` prints a line of JSON for each size
-//! of piece, with nanoseconds an event: `split` into events alone, and read into a `message`, each the median of rounds.
+//! What an event of a stream costs, for `benchmark/sse`: `sse_cost FILE EVENTS ROUNDS PIECE_BYTES…` prints a line of JSON for each
+//! size of piece, with nanoseconds an event: `split` into events alone, and read into a `message`, each the median of rounds.
 
 use claude_trace_core::message::{Hints, Stream};
 use claude_trace_core::sse::Parser;
 use std::hint::black_box;
-use std::time::{Duration, Instant};
-
-/// Each figure takes at least that long, and so many rounds.
-const AT_LEAST: Duration = Duration::from_millis(300);
-const ROUNDS: usize = 7;
+use std::time::Instant;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
-    let body = std::fs::read(args.next().ok_or("FILE is missing")?)?;
-    let events: usize = args.next().ok_or("EVENTS is missing")?.parse()?;
+    let mut next = |name: &str| args.next().ok_or(format!("{name} is missing"));
+    let body = std::fs::read(next("FILE")?)?;
+    let events: usize = next("EVENTS")?.parse()?;
+    let rounds: usize = next("ROUNDS")?.parse()?;
     for size in args {
         let piece_bytes: usize = size.parse()?;
-        assert_eq!(split(&body, piece_bytes), events, "the stream has other events than it should");
-        assert_eq!(message(&body, piece_bytes), events);
         let figures = serde_json::json!({
             "pieceBytes": piece_bytes,
-            "split": nanos_an_event(events, || split(&body, piece_bytes)),
-            "message": nanos_an_event(events, || message(&body, piece_bytes)),
+            "split": nanos_an_event(events, rounds, || split(&body, piece_bytes)),
+            "message": nanos_an_event(events, rounds, || message(&body, piece_bytes)),
         });
         println!("{figures}");
     }
@@ -50,14 +46,16 @@ fn message(body: &[u8], piece_bytes: usize) -> usize {
     derived.events.count as usize
 }
 
-fn nanos_an_event(events: usize, run: impl Fn() -> usize) -> f64 {
-    let mut rounds = Vec::new();
-    let begun = Instant::now();
-    while rounds.len() < ROUNDS || begun.elapsed() < AT_LEAST {
-        let start = Instant::now();
-        black_box(run());
-        rounds.push(start.elapsed().as_nanos() as f64 / events as f64);
-    }
-    rounds.sort_by(f64::total_cmp);
-    rounds[rounds.len() / 2]
+/// The median of rounds, after as many that do not count.
+fn nanos_an_event(events: usize, rounds: usize, run: impl Fn() -> usize) -> f64 {
+    let mut figures: Vec<f64> = (0..2 * rounds)
+        .map(|_| {
+            let start = Instant::now();
+            assert_eq!(run(), events, "the stream has other events than it should");
+            start.elapsed().as_nanos() as f64 / events as f64
+        })
+        .skip(rounds)
+        .collect();
+    figures.sort_by(f64::total_cmp);
+    figures[figures.len() / 2]
 }
