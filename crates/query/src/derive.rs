@@ -170,6 +170,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_derived_anew_is_what_the_recorder_wrote() {
+        let golden = include_str!("../../../fixtures/records/v1.jsonl");
+        let written: Vec<&str> = golden.lines().filter(|line| line.contains("\"derived\":{")).collect();
+        assert!(!written.is_empty());
+        for line in written {
+            let record: Value = serde_json::from_str(line).unwrap();
+            assert_eq!(serde_json::to_value(derive(line.as_bytes())).unwrap(), record["derived"]);
+        }
+    }
+
+    #[test]
     fn what_stands_there_is_taken() {
         let mut whole = record(trace());
         whole["derived"] = json!({ "v": 1, "provider": "anthropic", "stored": true });

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! **The provider's own SDK is the measure.** Each accumulator puts a message together as the official SDK does, down to which
-//! fields it replaces and which it joins; `__test__/derived-*.test.js` holds the two against each other on the same streams. What
+//! fields it replaces and which it joins; `__test__/derived.test.js` holds the two against each other on the same streams. What
 //! an accumulator does otherwise, and why, stands on top of its file. Where there is no SDK that accumulates (Converse, Gemini),
 //! it is the answer that the same API gives without a stream.
 //!

@@ -14,8 +14,12 @@ pub(super) const MILLISECOND: u64 = 1_000_000;
 const OPTIONS: RecordOptions = RecordOptions { max_decoded_bytes: 1 << 20, derive: false };
 
 fn line(exchange: &Exchange) -> String {
+    line_of(exchange, &OPTIONS)
+}
+
+fn line_of(exchange: &Exchange, options: &RecordOptions) -> String {
     let mut out = Vec::new();
-    write_line(exchange, &OPTIONS, &mut out);
+    write_line(exchange, options, &mut out);
     String::from_utf8(out).unwrap()
 }
 

@@ -13,6 +13,9 @@ fn an_error_alone_is_of_whom_the_url_says() {
     let derived = derive_events(ANTHROPIC, &[r#"{"type":"ping"}"#, error]);
     assert_eq!((derived.provider, derived.complete), (Provider::Anthropic, false));
     assert_eq!(derived.error, Some(json!({"type": "overloaded_error", "message": "Overloaded"})));
+    let vertex = "https://europe-west1-aiplatform.googleapis.com/v1/projects/p/locations/europe-west1/publishers/anthropic/\
+        models/claude-sonnet-4-5@20250929:streamRawPredict";
+    assert_eq!(derive_events(vertex, &[error]).provider, Provider::Anthropic);
     let derived = derive_events("https://x/v1/chat/completions", &[r#"{"error":{"message":"no"}}"#]);
     assert_eq!((derived.provider, derived.error), (Provider::OpenaiChat, Some(json!({"message": "no"}))));
     assert_eq!(derive_events("https://x/", &[error]).provider, Provider::Generic);

@@ -3,7 +3,7 @@
 use super::*;
 use std::io::Write;
 
-const EVENTS: [&str; 4] = [
+pub(super) const EVENTS: [&str; 4] = [
     "data: {\"type\":\"message_start\",\"message\":{\"model\":\"m\",\"content\":[],\"usage\":{\"input_tokens\":3}}}\n\n\
      data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
     "data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"Hello\"}}\n\n",
@@ -12,10 +12,9 @@ const EVENTS: [&str; 4] = [
 ];
 
 fn derived(exchange: &Exchange) -> serde_json::Value {
-    let mut out = Vec::new();
-    write_line(exchange, &RecordOptions { derive: true, ..OPTIONS }, &mut out);
     let plain = line(exchange);
-    let mut record: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    let line = line_of(exchange, &RecordOptions { derive: true, ..OPTIONS });
+    let mut record: serde_json::Value = serde_json::from_str(&line).unwrap();
     let derived = record.as_object_mut().unwrap().shift_remove("derived").unwrap_or_default();
     assert_eq!(record, serde_json::from_str::<serde_json::Value>(&plain).unwrap(), "the rest is as ever");
     derived

@@ -22,7 +22,7 @@ fn written() -> String {
         let mut exchange = exchange(&[PROMPT], &EVENTS);
         exchange.id = id;
         change(&mut exchange);
-        lines.push_str(&line(&exchange));
+        lines.push_str(&line_of(&exchange, &RecordOptions { derive: id == "derived", ..OPTIONS }));
     };
     let answer = |exchange: &mut Exchange<'static>, head: &'static str, body: &[&'static [u8]]| {
         let response = exchange.response.as_mut().unwrap();
@@ -84,6 +84,9 @@ fn written() -> String {
     add("orphan", &|exchange| {
         exchange.response = None;
         exchange.end = End::Cut("the process ended");
+    });
+    add("derived", &|exchange| {
+        exchange.response.as_mut().unwrap().chunks = chunks(12, &derived::EVENTS.map(str::as_bytes));
     });
     lines
 }
