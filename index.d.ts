@@ -177,6 +177,8 @@ export interface TrafficStats {
   zeroLatency: ZeroLatencyStats | { enabled: false };
   /** What holds in every mode. */
   capture: CaptureStats;
+  /** Streams of server-sent events whose records have been made. */
+  sse: SseStats;
 }
 
 /** Zero-latency mode at work. */
@@ -263,6 +265,24 @@ export interface CaptureStats {
   recovered: number;
   /** How often a hook's own code failed, in all loggers of this thread. The host's request goes on regardless. */
   hookFaults: number;
+}
+
+/** Streams of server-sent events, as they were received. */
+export interface SseStats {
+  /** Responses that were such a stream. */
+  streams: number;
+  /** Their events. */
+  events: number;
+  /** Bytes of their bodies, decoded. */
+  bytes: number;
+  /** Lines that were longer than 16 MiB. They stand in the record; events end where the limit is. */
+  cutLines: number;
+  /** Events that had such lines, or more than 32 MiB of data. */
+  cutEvents: number;
+  /** Requests with `Last-Event-ID` that resumed the stream of an earlier exchange. */
+  reconnects: number;
+  /** Events of these that the earlier exchange had already. */
+  replayedEvents: number;
 }
 
 /**

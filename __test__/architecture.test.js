@@ -11,7 +11,8 @@ const root = path.join(__dirname, '..');
 
 /** Modules of crates/core from the bottom up: each may use those before it. */
 const CORE = [
-  ['exchange', 'frames', 'sse'],
+  ['frames', 'sse'],
+  ['exchange'],
   ['civil', 'clock', 'disk', 'error', 'head', 'notice', 'stats'],
   ['config', 'decode', 'message', 'redact'],
   ['record', 'spool'],

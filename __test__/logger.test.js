@@ -327,6 +327,7 @@ describe('statistics', () => {
     queueSize: 2, isProcessing: true, tasksProcessed: 10, bufferedLines: 15, bufferUtilization: 0.15, memoryBytes: 47395635,
     spoolBytes: 4096, spoolSegments: 2, poolReused: 5, poolMapped: 6, flushes: 7, flushesPerSecond: 0.5, bytesWritten: 12345,
     drops: 1, spills: 2, retries: 3, failed: 4, deadLetters: 8, abandoned: 5, recovered: 6, damaged: 7, lastMeasurement: 1640995200000,
+    sse: { streams: 1, events: 2, bytes: 3, cutLines: 4, cutEvents: 5, reconnects: 6, replayedEvents: 7 },
   };
 
   test('are the addon\'s numbers under the names of claude-trace and of the seeds', () => {
@@ -349,6 +350,7 @@ describe('statistics', () => {
         mode: 'zero-latency', reason: null, latency: numbers.latency, chunkLatency: numbers.chunkLatency,
         drops: 1, spills: 2, retries: 3, failed: 4, deadLetters: 8, abandoned: 5, recovered: 6, damaged: 7, hookFaults: existingHub()?.faults ?? 0,
       },
+      sse: numbers.sse,
     });
   });
 

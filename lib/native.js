@@ -68,6 +68,7 @@ const FUNCTIONS = Object.freeze(['open', 'clockSync', 'prepare', 'begin', 'respo
  * @property {number} abandoned
  * @property {number} recovered
  * @property {number} damaged
+ * @property {import('../index.js').SseStats} sse
  * @property {number} lastMeasurement
  *
  * @typedef {object} Native

@@ -32,6 +32,9 @@ const OFF = Object.freeze({
   hookFaults: 0,
 });
 
+/** @type {TrafficStats['sse']} */
+const NO_STREAMS = Object.freeze({ streams: 0, events: 0, bytes: 0, cutLines: 0, cutEvents: 0, reconnects: 0, replayedEvents: 0 });
+
 /**
  * @param {NativeStats | null} native null: nothing is recorded
  * @param {string | null} reason why not
@@ -41,7 +44,7 @@ const OFF = Object.freeze({
 function toStats(native, reason, hookFaults) {
   if (native === null) {
     const nothing = { totalPairs: 0, pendingRequests: 0, logFile: '', htmlFile: '' };
-    return { ...nothing, zeroLatency: { enabled: false }, capture: { ...OFF, reason, hookFaults } };
+    return { ...nothing, zeroLatency: { enabled: false }, capture: { ...OFF, reason, hookFaults }, sse: NO_STREAMS };
   }
   const { totalPairs, pendingRequests, logFile } = native;
   const isZeroLatency = native.mode === 'zero-latency';
@@ -66,6 +69,7 @@ function toStats(native, reason, hookFaults) {
       recovered: native.recovered,
       hookFaults,
     },
+    sse: native.sse,
   };
 }
 

@@ -1,7 +1,7 @@
 //! The core's numbers as a JS object.
 
 use claude_trace_core::clock::wall_nanos;
-use claude_trace_core::pipeline::recorder::Stats;
+use claude_trace_core::pipeline::recorder::{SseStats, Stats};
 use claude_trace_core::stats::Summary;
 use napi_derive::napi;
 
@@ -37,6 +37,39 @@ impl From<Summary> for Latency {
             p99: s.p99,
             max: s.max,
             within_target: s.within_target,
+        }
+    }
+}
+
+/// Streams of server-sent events whose records have been made.
+#[napi(object, object_from_js = false)]
+pub struct NativeSseStats {
+    /// Responses that were such a stream.
+    pub streams: f64,
+    /// Their events.
+    pub events: f64,
+    /// Bytes of their bodies, decoded.
+    pub bytes: f64,
+    /// Lines that were longer than 16 MiB.
+    pub cut_lines: f64,
+    /// Events that had such lines, or more than 32 MiB of data.
+    pub cut_events: f64,
+    /// Requests that resumed the stream of an earlier exchange.
+    pub reconnects: f64,
+    /// Events that the earlier exchange had already.
+    pub replayed_events: f64,
+}
+
+impl From<SseStats> for NativeSseStats {
+    fn from(s: SseStats) -> Self {
+        Self {
+            streams: s.streams as f64,
+            events: s.events as f64,
+            bytes: s.bytes as f64,
+            cut_lines: s.cut_lines as f64,
+            cut_events: s.cut_events as f64,
+            reconnects: s.reconnects as f64,
+            replayed_events: s.replayed_events as f64,
         }
     }
 }
@@ -102,6 +135,8 @@ pub struct NativeStats {
     pub copied_forward: f64,
     /// Spool entries that were not whole.
     pub damaged: f64,
+    /// Streams of server-sent events.
+    pub sse: NativeSseStats,
     /// When these numbers were read, milliseconds since the Unix epoch.
     pub last_measurement: f64,
 }
@@ -138,6 +173,7 @@ impl From<Stats> for NativeStats {
             recovered: s.recovered as f64,
             copied_forward: s.copied_forward as f64,
             damaged: s.damaged as f64,
+            sse: s.sse.into(),
             last_measurement: (wall_nanos() / 1_000_000) as f64,
         }
     }

@@ -14,6 +14,8 @@ const NATIVE = path.join(__dirname, '..', '..', 'lib', 'native.js');
 
 const LATENCY = Object.freeze({ count: 0, mean: 0, min: 0, p50: 0, p95: 0, p99: 0, max: 0, withinTarget: 1 });
 
+const SSE = Object.freeze({ streams: 0, events: 0, bytes: 0, cutLines: 0, cutEvents: 0, reconnects: 0, replayedEvents: 0 });
+
 /**
  * @param {object} [overrides] functions that replace the fake's own
  */
@@ -61,7 +63,7 @@ function createFakeNative(overrides = {}) {
         latency: { ...LATENCY }, chunkLatency: { ...LATENCY }, queueSize: 0, isProcessing: false, tasksProcessed: chain.pairs,
         bufferedLines: 0, bufferUtilization: 0, memoryBytes: 0, spoolBytes: 0, spoolSegments: 1, poolReused: 0, poolMapped: 1,
         flushes: 0, flushesPerSecond: 0, bytesWritten: 0, drops: 0, spills: 0, retries: 0, failed: 0, deadLetters: 0, abandoned: 0,
-        recovered: 0, damaged: 0, lastMeasurement: 0, ...stats,
+        recovered: 0, damaged: 0, sse: { ...SSE }, lastMeasurement: 0, ...stats,
       };
     },
     drain: () => true,

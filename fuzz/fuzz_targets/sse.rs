@@ -38,6 +38,7 @@ fn parse(stream: &[u8], sizes: &[usize], limits: Limits) -> Outcome {
                 data: event.data.to_vec(),
                 kind: event.kind.to_vec(),
                 id: event.id.to_vec(),
+                has_id: event.has_id,
                 retry: event.retry,
                 end: event.end,
                 cut: event.cut,
@@ -49,5 +50,6 @@ fn parse(stream: &[u8], sizes: &[usize], limits: Limits) -> Outcome {
         undispatched: parser.undispatched_bytes(),
         last_id: parser.last_event_id().to_vec(),
         retry: parser.retry_ms(),
+        cut_lines: parser.cut_lines(),
     }
 }

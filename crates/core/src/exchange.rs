@@ -3,6 +3,7 @@
 //! An *exchange* is one HTTP request on the wire and what came of it. A hook tells of it in *entries*, each of one
 //! [`Kind`]; heads travel as the text that HTTP/1.1 would put on the wire.
 
+use crate::sse::Ids;
 use serde::{Deserialize, Serialize};
 
 /// Nanoseconds since the Unix epoch.
@@ -128,6 +129,15 @@ pub struct Response<'a> {
     pub trailers: &'a [u8],
 }
 
+/// An exchange whose stream of events another one goes on with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Earlier {
+    /// Its id.
+    pub id: String,
+    /// Those of its events.
+    pub ids: Ids,
+}
+
 /// A finished (or cut-off) exchange: what a record is made from. Borrows from the spool.
 #[derive(Clone, Debug)]
 pub struct Exchange<'a> {
@@ -157,4 +167,6 @@ pub struct Exchange<'a> {
     pub recovered: bool,
     /// Whether it was recorded in zero-latency mode.
     pub zero_latency: bool,
+    /// The exchange whose stream it resumes, if that is known.
+    pub earlier: Option<&'a Earlier>,
 }

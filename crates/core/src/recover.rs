@@ -151,7 +151,7 @@ pub fn recover(session: &Session) -> Result<Report> {
             Some(log) => log,
             None => log.insert(open_log(disk, session, &mut record)?),
         };
-        let line = recipe.make(finished, &counters);
+        let line = recipe.make(finished, &counters, || {});
         if let Some((reason, exchange)) = &line.dead {
             let mut letters = DeadLetters::new(disk.clone(), &record.log_directory, &record.runtime_dir);
             letters.keep(&Content::Exchange(exchange), reason, 0, log.path())?;
@@ -337,6 +337,7 @@ fn recipe(session: &Session, record: &Record) -> Recipe {
         },
         // What can be derived is left to the reader: a start should not wait for it.
         options: RecordOptions { max_decoded_bytes: record.max_decoded_bytes, derive: false },
+        streams: Arc::default(),
     }
 }
 

@@ -81,6 +81,27 @@ pub struct Counters {
     pub buffered: Gauge,
     /// Bytes of records made and not yet written.
     pub buffered_bytes: Gauge,
+    /// Of streams of server-sent events whose records have been made.
+    pub sse: SseCounters,
+}
+
+/// What is counted of streams of server-sent events.
+#[derive(Debug, Default)]
+pub struct SseCounters {
+    /// Responses that were such a stream.
+    pub streams: Counter,
+    /// Their events.
+    pub events: Counter,
+    /// Bytes of their bodies, decoded.
+    pub bytes: Counter,
+    /// Lines that were longer than what is kept of one.
+    pub cut_lines: Counter,
+    /// Events that were, or had such lines.
+    pub cut_events: Counter,
+    /// Requests that resumed the stream of an earlier exchange.
+    pub reconnects: Counter,
+    /// Events that the earlier exchange had already.
+    pub replayed_events: Counter,
 }
 
 /// Hook times in nanoseconds.

@@ -46,6 +46,13 @@ struct Trace<'a> {
     decoding: Option<String>,
     #[serde(borrow)]
     tail_base64: Option<Cow<'a, str>>,
+    resumes: Resumes,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Resumes {
+    replayed: Vec<(u64, u64)>,
 }
 
 #[derive(Default, Deserialize)]
@@ -72,7 +79,8 @@ pub fn derive(line: &[u8]) -> Option<Derived> {
     let content_type = response.headers.get("content-type").and_then(Value::as_str).unwrap_or_default();
     let hints = Hints { content_type: content_type.as_bytes(), url: line.request.url.as_bytes() };
     let mut stream = Stream::of(&hints)?;
-    let trace = line.trace.unwrap_or_default();
+    let mut trace = line.trace.unwrap_or_default();
+    stream.pass_over(std::mem::take(&mut trace.resumes.replayed));
     let body = response.bytes(&trace)?;
     let mut rest = &body[..];
     for (bytes, at) in trace.chunks_of(&body) {
@@ -178,6 +186,15 @@ mod tests {
             let record: Value = serde_json::from_str(line).unwrap();
             assert_eq!(serde_json::to_value(derive(line.as_bytes())).unwrap(), record["derived"]);
         }
+    }
+
+    #[test]
+    fn what_an_earlier_exchange_had_is_passed_over() {
+        let mut trace = trace();
+        trace["resumes"] = json!({ "id": "s.0.1", "replayed": [[0, 1], [2, 1], [7, 1], [3, 0], [1, 18_446_744_073_709_551_615_u64]] });
+        let derived = of(&record(trace)).unwrap();
+        assert_eq!(derived["events"], json!({ "count": 4, "replayed": 2, "undispatched_bytes": 6 }));
+        assert_eq!(derived["model"], Value::Null);
     }
 
     #[test]

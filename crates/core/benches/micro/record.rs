@@ -77,5 +77,6 @@ fn whole<'a>(exchanges: &'a Exchanges, request: &'a [u8]) -> Exchange<'a> {
         gap: false,
         recovered: false,
         zero_latency: true,
+        earlier: None,
     }
 }

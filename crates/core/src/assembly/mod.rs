@@ -2,7 +2,9 @@
 //! runs them as entries arrive, recovery with those of a dead process.
 
 mod recipe;
+mod streams;
 mod table;
 
 pub use recipe::{Context, Recipe, words_of};
+pub use streams::Streams;
 pub use table::{Applied, Finished, Open, Table};

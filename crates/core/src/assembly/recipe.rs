@@ -1,15 +1,17 @@
 //! Makes a finished exchange into a line, and survives what cannot be made into one.
 
+use super::streams::{Resumption, Streams};
 use super::table::Finished;
 use crate::civil::Iso;
 use crate::exchange::{Chunk, Exchange};
-use crate::record::{RecordOptions, write_line};
-use crate::stats::Counters;
+use crate::record::{RecordOptions, Streamed, write_line};
+use crate::stats::{Counters, SseCounters};
 use crate::writer::log::Line;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 /// What of a record is not in the exchange itself.
 #[derive(Clone, Debug)]
@@ -31,19 +33,31 @@ pub struct Recipe {
     pub context: Context,
     /// Limits of record making.
     pub options: RecordOptions,
+    /// What a later exchange may resume.
+    pub streams: Arc<Streams>,
 }
 
 impl Recipe {
     /// The record of an exchange. Where making it fails, that is counted, the record is made without bodies, and the
-    /// exchange goes to the dead letters with the reason.
-    pub fn make(&self, finished: Finished, counters: &Counters) -> Line {
-        self.make_with(finished, counters, write_line)
+    /// exchange goes to the dead letters with the reason. `wait_for_earlier` is called, if at all, before anything is asked
+    /// that depends on records of exchanges that finished earlier: it returns when they have been made.
+    pub fn make(&self, finished: Finished, counters: &Counters, wait_for_earlier: impl Fn()) -> Line {
+        self.make_with(finished, counters, &wait_for_earlier, write_line)
     }
 
-    fn make_with(&self, finished: Finished, counters: &Counters, write: Write) -> Line {
+    fn make_with(
+        &self,
+        finished: Finished,
+        counters: &Counters,
+        wait_for_earlier: &dyn Fn(),
+        write: Write,
+    ) -> Line {
         let place = finished.open.intent_place().map(|(hold, at)| (hold.clone(), at));
         let mut dead = None;
-        let bytes = self.try_make(&finished, write, |_| {}).unwrap_or_else(|reason| {
+        let make = |change: &dyn Fn(&mut Exchange<'_>)| {
+            self.try_make(&finished, counters, wait_for_earlier, write, change)
+        };
+        let bytes = make(&|_| {}).unwrap_or_else(|reason| {
             counters.failed.add(1);
             let exchange =
                 finished.with_exchange(&self.context, |exchange| raw(&exchange)).unwrap_or_else(|error| {
@@ -51,14 +65,14 @@ impl Recipe {
                         .to_string()
                 });
             dead = Some((reason, exchange));
-            let without_bodies = |exchange: &mut Exchange<'_>| {
+            make(&|exchange| {
                 exchange.request_chunks.clear();
                 exchange.gap = true;
                 if let Some(response) = &mut exchange.response {
                     response.chunks.clear();
                 }
-            };
-            self.try_make(&finished, write, without_bodies).unwrap_or_default()
+            })
+            .unwrap_or_default()
         });
         Line { bytes, place, holds: finished.open.holds, dead }
     }
@@ -66,14 +80,26 @@ impl Recipe {
     fn try_make(
         &self,
         finished: &Finished,
+        counters: &Counters,
+        wait_for_earlier: &dyn Fn(),
         write: Write,
-        change: impl FnOnce(&mut Exchange<'_>),
+        change: &dyn Fn(&mut Exchange<'_>),
     ) -> Result<Vec<u8>, String> {
         let made = catch_unwind(AssertUnwindSafe(|| {
             finished.with_exchange(&self.context, |mut exchange| {
                 change(&mut exchange);
+                let earlier = Resumption::of(&exchange).and_then(|resumption| {
+                    wait_for_earlier();
+                    self.streams.earlier(resumption)
+                });
+                let exchange = Exchange { earlier: earlier.as_deref(), ..exchange };
                 let mut line = Vec::new();
-                write(&exchange, &self.options, &mut line);
+                let streamed = write(&exchange, &self.options, &mut line);
+                counters.sse.reconnects.add(u64::from(earlier.is_some()));
+                if let Some(streamed) = streamed {
+                    count(&streamed, &counters.sse);
+                    self.streams.add(&exchange, streamed);
+                }
                 line
             })
         }));
@@ -85,7 +111,16 @@ impl Recipe {
     }
 }
 
-type Write = fn(&Exchange<'_>, &RecordOptions, &mut Vec<u8>);
+type Write = fn(&Exchange<'_>, &RecordOptions, &mut Vec<u8>) -> Option<Streamed>;
+
+fn count(streamed: &Streamed, counters: &SseCounters) {
+    counters.streams.add(1);
+    counters.events.add(streamed.events);
+    counters.bytes.add(streamed.bytes);
+    counters.cut_lines.add(streamed.cut_lines);
+    counters.cut_events.add(streamed.cut_events);
+    counters.replayed_events.add(streamed.replayed_events());
+}
 
 /// What a panic said.
 pub fn words_of(panic: &(dyn Any + Send)) -> &str {
@@ -116,7 +151,6 @@ mod tests {
     use crate::spool::layout::{EntryHeader, FLAG_INTENT};
     use crate::spool::pool::Hold;
     use crate::spool::segment::Segment;
-    use std::sync::Arc;
 
     fn finished() -> Finished {
         let segment = Arc::new(Segment::in_memory(8192, 1).unwrap());
@@ -151,7 +185,11 @@ mod tests {
 
     fn recipe() -> Recipe {
         let context = Context { session: "s".into(), pid: 1, recovered: false, zero_latency: true };
-        Recipe { context, options: RecordOptions { max_decoded_bytes: 1024, derive: false } }
+        Recipe {
+            context,
+            options: RecordOptions { max_decoded_bytes: 1024, derive: false },
+            streams: Arc::default(),
+        }
     }
 
     #[test]
@@ -159,9 +197,9 @@ mod tests {
         let counters = Counters::default();
         let panics_on_bodies: Write = |exchange, options, out| {
             assert!(exchange.request_chunks.is_empty(), "what a body can do");
-            write_line(exchange, options, out);
+            write_line(exchange, options, out)
         };
-        let line = recipe().make_with(finished(), &counters, panics_on_bodies);
+        let line = recipe().make_with(finished(), &counters, &|| {}, panics_on_bodies);
         assert_eq!(counters.failed.get(), 1);
         let record: serde_json::Value = serde_json::from_slice(&line.bytes).unwrap();
         assert_eq!((&record["request"]["method"], &record["trace"]["gap"]), (&"POST".into(), &true.into()));
@@ -172,7 +210,7 @@ mod tests {
 
     #[test]
     fn a_record_that_can_never_be_made_is_a_dead_letter_alone() {
-        let line = recipe().make_with(finished(), &Counters::default(), |_, _, _| panic!("always"));
+        let line = recipe().make_with(finished(), &Counters::default(), &|| {}, |_, _, _| panic!("always"));
         assert!(line.bytes.is_empty() && line.dead.is_some());
     }
 }

@@ -297,6 +297,7 @@ impl Finished {
             gap: open.gap,
             recovered: context.recovered,
             zero_latency: context.zero_latency,
+            earlier: None,
         };
         Ok(make(exchange))
     }

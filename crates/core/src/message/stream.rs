@@ -64,6 +64,9 @@ pub struct Counts {
     /// Of these, those whose data is not the JSON it should be.
     #[serde(skip_serializing_if = "is_zero")]
     pub unread: u64,
+    /// Of these, those that the exchange which this one resumes had already: they are in its message and not in this one.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub replayed: u64,
     /// Of these, those that were longer than what is kept of one.
     #[serde(skip_serializing_if = "is_zero")]
     pub cut: u64,
@@ -103,6 +106,9 @@ struct Reader {
     counts: Counts,
     /// An error that says nothing of whose it is.
     error: Option<Value>,
+    /// Runs of events to pass over, in their order: the first of each, and how many.
+    replayed: std::vec::IntoIter<(u64, u64)>,
+    run: Option<(u64, u64)>,
 }
 
 #[derive(Debug)]
@@ -132,8 +138,17 @@ impl Stream {
             clock: Clock::default(),
             counts: Counts::default(),
             error: None,
+            replayed: Vec::new().into_iter(),
+            run: None,
         };
         Some(Self { parser, reader })
+    }
+
+    /// Passes over server-sent events that an earlier exchange had already, given as the first of each run, in their
+    /// order, and how many they are. They are counted. Before the first piece.
+    pub fn pass_over(&mut self, replayed: Vec<(u64, u64)>) {
+        self.reader.replayed = replayed.into_iter();
+        self.reader.run = self.reader.replayed.next();
     }
 
     /// Says when the first byte of an encoded body came, which may be before anything of it can be read.
@@ -150,7 +165,12 @@ impl Stream {
         match parser {
             Parser::Sse(parser) => parser.push(piece, |event| {
                 reader.counts.cut += u64::from(event.cut);
-                reader.event(None, event.data, at);
+                if reader.is_replayed() {
+                    reader.counts.count += 1;
+                    reader.counts.replayed += 1;
+                } else {
+                    reader.event(None, event.data, at);
+                }
             }),
             Parser::Frames(parser) => parser.push(piece, |frame| reader.frame(&frame, at)),
             Parser::Array(parser) => parser.push(piece, |element| reader.event(None, element, at)),
@@ -193,6 +213,21 @@ impl Stream {
 }
 
 impl Reader {
+    /// Whether the next event lies in a run to pass over.
+    fn is_replayed(&mut self) -> bool {
+        let number = self.counts.count;
+        while let Some((first, count)) = self.run {
+            if number < first {
+                return false;
+            }
+            if number - first < count {
+                return true;
+            }
+            self.run = self.replayed.next();
+        }
+        false
+    }
+
     /// A frame of Bedrock's: an event by its name, an event of the model in base64, or an error.
     fn frame(&mut self, frame: &frames::Frame, at: Option<u64>) {
         let name = |header| sse::text_of(frame.headers.text(header));

@@ -54,7 +54,7 @@ impl Inline {
         let Self { assembler, recipe, batch, counters, ticket, .. } = self;
         let mut make = |finished| {
             counters.queued.add(1);
-            batch.add(*ticket, recipe.make(finished, counters));
+            batch.add(*ticket, recipe.make(finished, counters, || {}));
             *ticket += 1;
         };
         assembler.consume(&mut make);

@@ -15,10 +15,11 @@ mod inline;
 pub mod recorder;
 mod supervise;
 mod threads;
+mod turns;
 
 pub use recorder::Recorder;
 
-use crate::assembly::{Context, Recipe};
+use crate::assembly::{Context, Recipe, Streams};
 use crate::clock::{Clock, monotonic_nanos, wall_nanos};
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -59,6 +60,7 @@ pub struct Pipeline {
     /// When it was made, on the monotonic clock.
     made_at: u64,
     recovery: Arc<Recovery>,
+    streams: Arc<Streams>,
     engine: OnceLock<Engine>,
     /// Takes over when the threads of `engine` have failed.
     substitute: OnceLock<Engine>,
@@ -110,6 +112,7 @@ impl Pipeline {
             clock: Clock::now(),
             made_at: monotonic_nanos(),
             recovery,
+            streams: Arc::default(),
             engine: OnceLock::new(),
             substitute: OnceLock::new(),
             preparing: AtomicBool::new(false),
@@ -192,6 +195,7 @@ impl Pipeline {
                     max_decoded_bytes: self.config.max_decoded_bytes,
                     derive: !self.config.deferred_parsing,
                 },
+                streams: Arc::clone(&self.streams),
             },
             writer: Writer::new(
                 &self.config,

@@ -62,7 +62,21 @@ pub struct Stats {
     pub recovered: u64,
     pub copied_forward: u64,
     pub damaged: u64,
+    pub sse: SseStats,
     pub started: bool,
+}
+
+/// What it can say of streams of server-sent events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each is explained where it is counted, in `stats`")]
+pub struct SseStats {
+    pub streams: u64,
+    pub events: u64,
+    pub bytes: u64,
+    pub cut_lines: u64,
+    pub cut_events: u64,
+    pub reconnects: u64,
+    pub replayed_events: u64,
 }
 
 impl Recorder {
@@ -217,6 +231,15 @@ impl Recorder {
             recovered: counters.recovered.get(),
             copied_forward: counters.copied_forward.get(),
             damaged: counters.damaged.get(),
+            sse: SseStats {
+                streams: counters.sse.streams.get(),
+                events: counters.sse.events.get(),
+                bytes: counters.sse.bytes.get(),
+                cut_lines: counters.sse.cut_lines.get(),
+                cut_events: counters.sse.cut_events.get(),
+                reconnects: counters.sse.reconnects.get(),
+                replayed_events: counters.sse.replayed_events.get(),
+            },
             started: engine.is_some(),
         }
     }

@@ -13,6 +13,7 @@ use super::Cut;
 use super::assembler::Assembler;
 use super::gate::Gate;
 use super::supervise::{Failure, supervise};
+use super::turns::Turns;
 use crate::assembly::{Finished, Recipe};
 use crate::error::{Error, Result};
 use crate::notice::Notices;
@@ -128,6 +129,7 @@ impl Threads {
         let (lines, lines_in) = bounded(LINES);
         let progress = Arc::new(Progress::default());
         let gate = Arc::new(Gate::new(record_bytes));
+        let turns = Arc::<Turns>::default();
         let mut handles = Vec::with_capacity(workers + 2);
         let (counters, notices) = (parts.counters, parts.notices);
         let failure = Arc::<Failure>::default();
@@ -145,10 +147,13 @@ impl Threads {
         handles.push(spawn(name.into(), move || supervise(name, &failed, &tell, stage, WriterStage::run))?);
         for number in 0..workers {
             let (jobs, lines, recipe) = (jobs_in.clone(), lines.clone(), recipe.clone());
-            let (gate, counters) = (Arc::clone(&gate), Arc::clone(&counters));
+            let (gate, turns, counters) = (Arc::clone(&gate), Arc::clone(&turns), Arc::clone(&counters));
             handles.push(spawn(format!("ct-worker-{number}"), move || {
                 for (ticket, finished) in jobs {
-                    let line = recipe.make(finished, &counters);
+                    let turn = turns.take(ticket);
+                    let line = recipe.make(finished, &counters, || turn.wait_for_earlier());
+                    // Before the gate, where it may have to wait for the writer.
+                    drop(turn);
                     gate.enter(ticket, line.bytes.len());
                     if lines.send(Message::Line(ticket, line)).is_err() {
                         return;

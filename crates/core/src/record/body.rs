@@ -102,7 +102,8 @@ impl<'a> Body<'a> {
         }
     }
 
-    fn with_pieces<T>(&self, look: impl FnOnce(&[&[u8]]) -> T) -> T {
+    /// Lends the body as it is read: decoded, where that was possible.
+    pub(super) fn with_pieces<T>(&self, look: impl FnOnce(&[&[u8]]) -> T) -> T {
         match &self.decoded {
             Decoded::Bytes { bytes, .. } => look(&[bytes]),
             // What cannot be decoded is kept as it came, and read as if it were not encoded: servers and proxies do

@@ -10,6 +10,7 @@ mod escape;
 mod headers;
 mod json;
 mod minify;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -21,6 +22,8 @@ use crate::head::{Fields, RequestHead, ResponseHead};
 use body::Body;
 use headers::Headers;
 use json::Object;
+
+pub use stream::Streamed;
 
 /// The number that `trace.v` carries.
 pub const FORMAT_VERSION: u64 = 1;
@@ -34,8 +37,8 @@ pub struct RecordOptions {
     pub derive: bool,
 }
 
-/// Appends the record of `exchange`, including the newline.
-pub fn write_line(exchange: &Exchange, options: &RecordOptions, out: &mut Vec<u8>) {
+/// Appends the record of `exchange`, including the newline. What its response streamed, if it did.
+pub fn write_line(exchange: &Exchange, options: &RecordOptions, out: &mut Vec<u8>) -> Option<Streamed> {
     out.reserve(expected_length(exchange));
     let mut record = Object::begin(out);
     let request = write_request(exchange, options, record.member("request"));
@@ -56,15 +59,17 @@ pub fn write_line(exchange: &Exchange, options: &RecordOptions, out: &mut Vec<u8
     if exchange.zero_latency {
         record.member("zeroLatency").extend_from_slice(b"true");
     }
-    trace::write(exchange, &request, response.as_ref(), record.member("trace"));
+    let streamed = response.as_ref().and_then(|response| stream::of(exchange, response));
+    trace::write(exchange, &request, response.as_ref(), streamed.as_ref(), record.member("trace"));
     if options.derive
         && let Some(response) = &response
-        && let Some(derived) = derived::of(exchange, response)
+        && let Some(derived) = derived::of(exchange, response, streamed.as_ref())
     {
         record.member("derived").extend_from_slice(&derived);
     }
     record.end();
     out.push(b'\n');
+    streamed
 }
 
 /// What `trace` tells of a message, beside the exchange.

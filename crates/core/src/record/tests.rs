@@ -3,6 +3,7 @@
 mod derived;
 mod golden;
 mod recovery;
+mod streams;
 mod upstream;
 
 use super::*;
@@ -19,7 +20,7 @@ fn line(exchange: &Exchange) -> String {
 
 fn line_of(exchange: &Exchange, options: &RecordOptions) -> String {
     let mut out = Vec::new();
-    write_line(exchange, options, &mut out);
+    let _ = write_line(exchange, options, &mut out);
     String::from_utf8(out).unwrap()
 }
 
@@ -54,6 +55,7 @@ fn exchange<'a>(request: &[&'a [u8]], response: &[&'a [u8]]) -> Exchange<'a> {
         gap: false,
         recovered: false,
         zero_latency: false,
+        earlier: None,
     }
 }
 

@@ -4,10 +4,16 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::json::{self, Object};
-use super::{FORMAT_VERSION, Message, time};
+use super::{FORMAT_VERSION, Message, Streamed, time};
 use crate::exchange::{Chunk, End, Exchange, Source};
 
-pub(super) fn write(exchange: &Exchange, request: &Message, response: Option<&Message>, out: &mut Vec<u8>) {
+pub(super) fn write(
+    exchange: &Exchange,
+    request: &Message,
+    response: Option<&Message>,
+    streamed: Option<&Streamed>,
+    out: &mut Vec<u8>,
+) {
     let chunks: &[Chunk] = exchange.response.as_ref().map_or(&[], |response| &response.chunks);
     let mut trace = Object::begin(out);
     json::integer(FORMAT_VERSION, trace.member("v"));
@@ -55,7 +61,22 @@ pub(super) fn write(exchange: &Exchange, request: &Message, response: Option<&Me
     if let Some(tail) = response.and_then(|response| response.tail.as_ref()) {
         json::string(STANDARD.encode(tail).as_bytes(), trace.member("tail_base64"));
     }
+    if let Some(earlier) = exchange.earlier {
+        let replayed = streamed.map_or(&[][..], |streamed| &streamed.replayed);
+        write_resumes(&earlier.id, replayed, trace.member("resumes"));
+    }
     trace.end();
+}
+
+fn write_resumes(id: &str, replayed: &[(u64, u64)], out: &mut Vec<u8>) {
+    let mut resumes = Object::begin(out);
+    json::string(id.as_bytes(), resumes.member("id"));
+    if !replayed.is_empty() {
+        write_array(resumes.member("replayed"), replayed, |(first, count), out| {
+            write_array(out, &[*first, *count], |number, out| json::integer(*number, out));
+        });
+    }
+    resumes.end();
 }
 
 /// Milliseconds from the request to what followed. What was not seen has no key.
@@ -85,13 +106,13 @@ fn write_chunks(exchange: &Exchange, chunks: &[Chunk], out: &mut Vec<u8>) {
     columns.end();
 }
 
-fn write_array(out: &mut Vec<u8>, chunks: &[Chunk], write: impl Fn(&Chunk, &mut Vec<u8>)) {
+fn write_array<T>(out: &mut Vec<u8>, of: &[T], write: impl Fn(&T, &mut Vec<u8>)) {
     out.push(b'[');
-    for (index, chunk) in chunks.iter().enumerate() {
+    for (index, item) in of.iter().enumerate() {
         if index > 0 {
             out.push(b',');
         }
-        write(chunk, out);
+        write(item, out);
     }
     out.push(b']');
 }

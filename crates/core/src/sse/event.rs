@@ -11,6 +11,8 @@ pub struct Event<'a> {
     pub kind: &'a [u8],
     /// The last event id of the stream so far; empty if there is none.
     pub id: &'a [u8],
+    /// That id stood in this event: it is not one that an earlier event has left.
+    pub has_id: bool,
     /// A `retry` (milliseconds) that stood in this event.
     pub retry: Option<u64>,
     /// Behind which byte of the stream it is complete: the first byte of the line end that closes its blank line.

@@ -25,10 +25,11 @@
 //! stand in `benchmark/README.md`.
 //!
 //! **What stands on it.** `message` makes messages of events. A batch of events for interceptors is made by copying
-//! the fields of [`Event`] into one buffer and places in it; [`Event::id`] is what a reconnection resumes from, and what
-//! deduplication compares.
+//! the fields of [`Event`] into one buffer and places in it; [`Event::id`] is what a reconnection resumes from, and
+//! [`Ids`] what it is recognised by.
 
 mod event;
+mod ids;
 #[cfg(test)]
 mod oracle;
 mod parser;
@@ -36,4 +37,5 @@ mod parser;
 mod tests;
 
 pub use event::{Event, text_of};
+pub use ids::{Gathered, Id, Ids};
 pub use parser::{Limits, Parser};

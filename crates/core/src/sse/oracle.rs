@@ -7,6 +7,7 @@ pub struct Owned {
     pub data: Vec<u8>,
     pub kind: Vec<u8>,
     pub id: Vec<u8>,
+    pub has_id: bool,
     pub retry: Option<u64>,
     pub end: u64,
     pub cut: bool,
@@ -19,6 +20,7 @@ pub struct Outcome {
     pub undispatched: u64,
     pub last_id: Vec<u8>,
     pub retry: Option<u64>,
+    pub cut_lines: u64,
 }
 
 /// Reads a whole stream.
@@ -27,7 +29,7 @@ pub fn read(stream: &[u8], max_line_bytes: usize, max_data_bytes: usize) -> Outc
     let mut at = if stream.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
     let mut block_start = at;
     let (mut lines, mut kind, mut id): (Vec<Vec<u8>>, Vec<u8>, Vec<u8>) = Default::default();
-    let (mut retry, mut cut) = (None, false);
+    let (mut has_id, mut retry, mut cut) = (false, None, false);
     let mut begun = at;
     while at < stream.len() {
         if stream[at] != b'\n' && stream[at] != b'\r' {
@@ -45,16 +47,19 @@ pub fn read(stream: &[u8], max_line_bytes: usize, max_data_bytes: usize) -> Outc
                 cut |= data.len() > max_data_bytes;
                 data.truncate(max_data_bytes);
                 let (kind, id) = (kind.clone(), id.clone());
-                outcome.events.push(Owned { data, kind, id, retry, end, cut });
+                outcome.events.push(Owned { data, kind, id, has_id, retry, end, cut });
             }
             lines.clear();
             kind.clear();
-            (retry, cut) = (None, false);
+            (has_id, retry, cut) = (false, None, false);
             block_start = at;
             continue;
         }
         let line = &whole[..whole.len().min(max_line_bytes)];
-        cut |= line.len() < whole.len() && line.first() != Some(&b':');
+        if line.len() < whole.len() && line.first() != Some(&b':') {
+            cut = true;
+            outcome.cut_lines += 1;
+        }
         let mut halves = line.splitn(2, |byte| *byte == b':');
         let field = halves.next().unwrap_or_default();
         let mut value = halves.next().unwrap_or_default();
@@ -64,7 +69,7 @@ pub fn read(stream: &[u8], max_line_bytes: usize, max_data_bytes: usize) -> Outc
         match field {
             b"data" => lines.push(value.to_vec()),
             b"event" => kind = value.to_vec(),
-            b"id" if !value.contains(&0) => id = value.to_vec(),
+            b"id" if !value.contains(&0) => (id, has_id) = (value.to_vec(), true),
             b"retry" if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => {
                 let digits = std::str::from_utf8(value).expect("digits are text");
                 retry = Some(digits.parse().unwrap_or(u64::MAX));

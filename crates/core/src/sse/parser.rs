@@ -48,6 +48,7 @@ pub struct Parser {
     is_id_new: bool,
     last_id: Vec<u8>,
     last_retry: Option<u64>,
+    cut_lines: u64,
 }
 
 /// What of the event under construction lies in the current piece, and is not copied for that reason.
@@ -83,6 +84,7 @@ impl Parser {
             is_id_new: false,
             last_id: Vec::new(),
             last_retry: None,
+            cut_lines: 0,
         }
     }
 
@@ -125,6 +127,11 @@ impl Parser {
     /// The last `retry`, in milliseconds: it holds for the stream, with or without an event.
     pub fn retry_ms(&self) -> Option<u64> {
         self.last_retry
+    }
+
+    /// How many lines have lost their end, comments aside.
+    pub fn cut_lines(&self) -> u64 {
+        self.cut_lines
     }
 
     /// Passes over a BOM at the very start, and over the LF of a CRLF that was split. Where the first line begins.
@@ -254,19 +261,22 @@ impl Parser {
 
     /// Notes that a line has lost its end. Of a comment nothing is lost.
     fn take_cut(&mut self, line: &[u8]) {
-        self.cut |= line.first() != Some(&b':');
+        if line.first() != Some(&b':') {
+            self.cut = true;
+            self.cut_lines += 1;
+        }
     }
 
     #[inline]
     fn dispatch<'c>(&mut self, end: u64, here: &mut Here<'c>, on_event: &mut impl FnMut(Event<'_>)) {
-        if self.is_id_new {
-            self.is_id_new = false;
+        let has_id = std::mem::take(&mut self.is_id_new);
+        if has_id {
             self.last_id.clone_from(&self.next_id);
         }
         let kept = self.data.split_last().map(|(_line_feed, data)| data);
         if let Some(data) = here.data.take().or(kept) {
             let kind = here.kind.unwrap_or(&self.kind);
-            on_event(Event { data, kind, id: &self.last_id, retry: self.retry, end, cut: self.cut });
+            on_event(Event { data, kind, id: &self.last_id, has_id, retry: self.retry, end, cut: self.cut });
         }
         here.kind = None;
         self.data.clear();

@@ -17,6 +17,7 @@ fn parse<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: Limits) -> Outc
                 data: event.data.to_vec(),
                 kind: event.kind.to_vec(),
                 id: event.id.to_vec(),
+                has_id: event.has_id,
                 retry: event.retry,
                 end: event.end,
                 cut: event.cut,
@@ -28,6 +29,7 @@ fn parse<'a>(pieces: impl IntoIterator<Item = &'a [u8]>, limits: Limits) -> Outc
         undispatched: parser.undispatched_bytes(),
         last_id: parser.last_event_id().to_vec(),
         retry: parser.retry_ms(),
+        cut_lines: parser.cut_lines(),
     }
 }
 

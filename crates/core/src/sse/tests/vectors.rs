@@ -70,6 +70,13 @@ fn format_field_id() {
 }
 
 #[test]
+fn an_event_knows_its_own_id_from_one_that_was_left() {
+    let stream = b"id: a\ndata:1\n\ndata:2\n\nid: b\n\ndata:3\n\nid: x\0\ndata:4\n\nid\ndata:5\n\n";
+    let has_id: Vec<bool> = parse_every_way(stream).events.iter().map(|event| event.has_id).collect();
+    assert_eq!(has_id, [true, false, false, false, true]);
+}
+
+#[test]
 fn format_field_parsing() {
     let stream = b"data:\0\ndata:  2\rData:1\ndata\0:2\ndata:1\r\0data:4\nda-ta:3\rdata_5\ndata:3\rdata:\r\n data:32\ndata:4\n\n";
     assert_eq!(data_of(stream), ["\0\n 2\n1\n3\n\n4"]);
