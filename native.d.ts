@@ -62,6 +62,24 @@ export interface Latency {
 /** Adds what is not body bytes to an exchange: heads, trailers, ends, errors. `kind` is a number of `KIND`. */
 export declare function mark(handle: number, exchange: number, kind: number, text: string, started: number): void
 
+/** Streams of server-sent events whose records have been made. */
+export interface NativeSseStats {
+  /** Responses that were such a stream. */
+  streams: number
+  /** Their events. */
+  events: number
+  /** Bytes of their bodies, decoded. */
+  bytes: number
+  /** Lines that were longer than 16 MiB. */
+  cutLines: number
+  /** Events that had such lines, or more than 32 MiB of data. */
+  cutEvents: number
+  /** Requests that resumed the stream of an earlier exchange. */
+  reconnects: number
+  /** Events that the earlier exchange had already. */
+  replayedEvents: number
+}
+
 /** What a pipeline has counted and measured since it was opened. */
 export interface NativeStats {
   /** Records in the log. */
@@ -122,6 +140,8 @@ export interface NativeStats {
   copiedForward: number
   /** Spool entries that were not whole. */
   damaged: number
+  /** Streams of server-sent events. */
+  sse: NativeSseStats
   /** When these numbers were read, milliseconds since the Unix epoch. */
   lastMeasurement: number
 }

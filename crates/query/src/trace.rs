@@ -37,6 +37,14 @@ struct V1<'a> {
     gap: Option<bool>,
     recovered: Option<bool>,
     tail_base64: Option<&'a RawValue>,
+    #[serde(borrow)]
+    resumes: Option<Resumes<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Resumes<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -129,6 +137,7 @@ impl V1<'_> {
             ("chunks.bytes", !has_response || self.chunks.as_ref().is_some_and(|c| c.bytes.is_some())),
             ("error.code", self.error.as_ref().is_none_or(|error| is_string(error.code))),
             ("error.message", self.error.as_ref().is_none_or(|error| is_string(error.message))),
+            ("resumes.id", self.resumes.as_ref().is_none_or(|resumes| is_string(resumes.id))),
             ("cut", self.cut.is_none() || is_string(self.cut)),
         ] {
             if !is_there {

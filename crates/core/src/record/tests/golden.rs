@@ -2,6 +2,7 @@
 //! tested with. `BLESS=1 cargo test` writes the file anew.
 
 use super::*;
+use crate::exchange::Earlier;
 
 const HEAD_OF_MANY_FIELDS: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nSet-Cookie: [REDACTED]\r\n\
     vary: Accept\r\nset-cookie: [REDACTED]\r\nVary: Origin\r\nx-latin: caf\u{e9}\r\n";
@@ -22,7 +23,10 @@ fn written() -> String {
         let mut exchange = exchange(&[PROMPT], &EVENTS);
         exchange.id = id;
         change(&mut exchange);
-        lines.push_str(&line_of(&exchange, &RecordOptions { derive: id == "derived", ..OPTIONS }));
+        lines.push_str(&line_of(
+            &exchange,
+            &RecordOptions { derive: ["derived", "resumed"].contains(&id), ..OPTIONS },
+        ));
     };
     let answer = |exchange: &mut Exchange<'static>, head: &'static str, body: &[&'static [u8]]| {
         let response = exchange.response.as_mut().unwrap();
@@ -87,6 +91,14 @@ fn written() -> String {
     });
     add("derived", &|exchange| {
         exchange.response.as_mut().unwrap().chunks = chunks(12, &derived::EVENTS.map(str::as_bytes));
+    });
+    let earlier: &'static Earlier = Box::leak(Box::new(streams::earlier(&["1", "2"])));
+    add("resumed", &|exchange| {
+        exchange.request_head = b"GET https://api.example/events HTTP/1.1\r\nlast-event-id: 1\r\n";
+        exchange.request_chunks.clear();
+        exchange.response.as_mut().unwrap().chunks =
+            chunks(12, &[b"id: 2\ndata: again\n\n", b"id: 3\ndata: new\n\n"]);
+        exchange.earlier = Some(earlier);
     });
     lines
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::exchange::Earlier;
 use crate::sse::{Gathered, Id};
 
-fn earlier(ids: &[&str]) -> Earlier {
+pub(super) fn earlier(ids: &[&str]) -> Earlier {
     let mut gathered = Gathered::default();
     ids.iter().filter_map(|id| Id::of(id.as_bytes())).for_each(|id| gathered.add(id));
     Earlier { id: "s1.0.7".into(), ids: gathered.into_ids(None, None) }
