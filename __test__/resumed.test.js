@@ -32,8 +32,16 @@ async function runAgainst(which, onRequest) {
   }
 }
 
-/** Sends what was written, and then breaks the connection off. @param {http.ServerResponse} response */
+/** Breaks the connection off behind what has been written. @param {http.ServerResponse} response */
 const breakOff = (response) => /** @type {import('node:net').Socket} */ (response.socket).destroySoon();
+
+/** Breaks it off as soon as it has sent that. @param {string} text @param {http.ServerResponse} response */
+function breaksOffBehind(text, response) {
+  const write = response.write.bind(response);
+  return Object.assign(response, {
+    write: (/** @type {Uint8Array} */ bytes) => write(bytes, () => Buffer.from(bytes).includes(text) && breakOff(response)),
+  });
+}
 
 test('EventSource: each reconnection names the one before it, and what was sent twice counts once', async () => {
   const events = Array.from({ length: 7 }, (_, id) => `id: ${id}\ndata: ${id % 2 === 0 ? 'even' : 'odd'}\n\n`);
@@ -46,8 +54,8 @@ test('EventSource: each reconnection names the one before it, and what was sent 
     const body = served[asked.length];
     asked.push(request.headers['last-event-id']);
     response.writeHead(200, { 'content-type': 'text/event-stream' });
-    response.write(body);
-    if (asked.length < served.length) breakOff(response);
+    const isLast = asked.length === served.length;
+    response.write(body, () => isLast || breakOff(response));
   });
   assert.deepEqual(asked, [undefined, '2', '4', '5']);
   assert.equal(seen.length, 3 + 3 + 6 + 1, 'the client sees them all');
@@ -62,29 +70,38 @@ test('EventSource: each reconnection names the one before it, and what was sent 
 test('the MCP client resumes the answer of a tool, by GET what it began by POST', async () => {
   const { McpServer } = await import('@modelcontextprotocol/sdk/server/mcp.js');
   const { StreamableHTTPServerTransport } = await import('@modelcontextprotocol/sdk/server/streamableHttp.js');
-  const { InMemoryEventStore } = await import('@modelcontextprotocol/sdk/examples/shared/inMemoryEventStore.js');
   const mcp = new McpServer({ name: 'counter', version: '1.0.0' });
   /** @type {() => void} */
   let resumed = () => {};
   const isResumed = new Promise((resolve) => (resumed = () => resolve(undefined)));
-  const eventStore = new (class extends InMemoryEventStore {
-    async replayEventsAfter(/** @type {any[]} */ ...args) {
-      const stream = await super.replayEventsAfter(.../** @type {[any, any]} */ (args));
+  /** @type {{ id: string, stream: string, message: any }[]} */
+  const stored = [];
+  const eventStore = {
+    async storeEvent(/** @type {string} */ stream, /** @type {any} */ message) {
+      const id = `${stream}/${stored.length}`;
+      stored.push({ id, stream, message });
+      return id;
+    },
+    async replayEventsAfter(/** @type {string} */ last, /** @type {{ send(id: string, message: any): Promise<void> }} */ { send }) {
+      const at = stored.findIndex(({ id }) => id === last);
+      const { stream } = stored[at];
+      // One that counts from the wrong end: the last event once more.
+      for (const event of stored.slice(at)) if (event.stream === stream) await send(event.id, event.message);
       // What follows goes to the new connection from when the transport has heard of this.
       setImmediate(resumed);
       return stream;
-    }
-  })();
+    },
+  };
   const transport = new StreamableHTTPServerTransport({ sessionIdGenerator: randomUUID, eventStore });
   /** @type {http.ServerResponse | undefined} that of the tool's call */
   let answer;
   mcp.registerTool('count', {}, async ({ _meta, sendNotification }) => {
     const tell = (/** @type {number} */ progress) =>
       sendNotification({ method: 'notifications/progress', params: { progressToken: /** @type {string} */ (_meta?.progressToken), progress } });
+    const isBroken = once(/** @type {http.ServerResponse} */ (answer), 'close');
     for (const progress of [1, 2, 3]) await tell(progress);
-    breakOff(/** @type {http.ServerResponse} */ (answer));
+    await isBroken;
     // Nobody listens now: the server keeps it for later.
-    await once(/** @type {http.ServerResponse} */ (answer), 'close');
     await tell(4);
     await isResumed;
     await tell(5);
@@ -95,19 +112,19 @@ test('the MCP client resumes the answer of a tool, by GET what it began by POST'
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
     const body = chunks.length > 0 ? JSON.parse(Buffer.concat(chunks).toString()) : undefined;
-    if (body?.method === 'tools/call') answer = response;
+    if (body?.method === 'tools/call') answer = breaksOffBehind('"progress":3', response);
     await transport.handleRequest(request, response, body);
   });
-  assert.deepEqual(seen, { progress: [1, 2, 3, 4, 5], text: 'counted' });
+  assert.deepEqual(seen, { progress: [1, 2, 3, 3, 4, 5], text: 'counted' });
   const call = records.find(({ request }) => request.body?.method === 'tools/call');
   const resumptions = records.filter(({ request }) => request.headers['last-event-id']);
   assert.equal(resumptions.length, 1);
   assert.equal(call.request.method, 'POST');
   assert.equal(resumptions[0].request.method, 'GET');
-  assert.deepEqual(resumptions[0].trace.resumes, { id: call.trace.id });
+  assert.deepEqual(resumptions[0].trace.resumes, { id: call.trace.id, replayed: [[0, 1]] });
   assert.equal(call.trace.partial, true);
   const both = call.response.body_raw + resumptions[0].response.body_raw;
-  assert.deepEqual([...both.matchAll(/"progress":(\d)/g)].map(([, progress]) => progress), ['1', '2', '3', '4', '5']);
-  assert.deepEqual([sse.reconnects, sse.replayedEvents], [1, 0]);
+  assert.deepEqual([...both.matchAll(/"progress":(\d)/g)].map(([, progress]) => progress), ['1', '2', '3', '3', '4', '5']);
+  assert.deepEqual([sse.reconnects, sse.replayedEvents], [1, 1]);
   assert.ok(!records.some((record) => record !== resumptions[0] && record.trace.resumes));
 });
