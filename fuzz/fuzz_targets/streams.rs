@@ -16,8 +16,8 @@ const URLS: [&str; 5] = [
     "https://x/model/m/converse-stream",
 ];
 
-// The first byte chooses framing and URL, the second the size of the pieces. Of the fourth kind each line is an event, so that
-// events need no luck to be ones.
+// The first byte chooses framing and URL, the second the size of the pieces, both what of the events is passed over. Of the
+// fourth kind each line is an event, so that events need no luck to be ones.
 fuzz_target!(|data: &[u8]| {
     let [how, size, rest @ ..] = data else { return };
     let kind = usize::from(how % 4);
@@ -30,14 +30,16 @@ fuzz_target!(|data: &[u8]| {
     } else {
         rest.to_vec()
     };
-    let whole = derive(&hints, &body, body.len().max(1));
-    assert_eq!(derive(&hints, &body, usize::from(*size) + 1), whole);
+    let replayed = [(u64::from(size % 4), u64::from(size / 64)), (u64::from(how / 4), u64::from(how % 3))];
+    let whole = derive(&hints, &body, body.len().max(1), &replayed);
+    assert_eq!(derive(&hints, &body, usize::from(*size) + 1, &replayed), whole);
     let json = serde_json::to_string(&whole).expect("it can be written");
     assert!(serde_json::from_str::<serde::de::IgnoredAny>(&json).is_ok());
 });
 
-fn derive(hints: &Hints, body: &[u8], size: usize) -> Derived {
+fn derive(hints: &Hints, body: &[u8], size: usize, replayed: &[(u64, u64)]) -> Derived {
     let mut stream = Stream::of(hints).expect("a stream of events");
+    stream.pass_over(replayed.to_vec());
     for piece in body.chunks(size) {
         stream.push(piece, None);
     }

@@ -5,13 +5,15 @@
 //! It is known from when its record is made, so a stream that is still open when the other one ends is not joined.
 //!
 //! **Bounded.** [`MAX_STREAMS`] and [`MAX_IDS`] ids in all: 2 MB. The stream that was longest ago ended or resumed is
-//! forgotten first. Streams without ids, as those of all model APIs, are not held at all.
+//! forgotten first. URLs and ids are held as hashes. Streams without ids, as those of all model APIs, are not held at all.
 
 use crate::exchange::{Earlier, Exchange};
 use crate::head::RequestHead;
 use crate::record::Streamed;
 use crate::sse::Id;
 use std::collections::VecDeque;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::Hasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 const MAX_STREAMS: usize = 1024;
@@ -33,38 +35,45 @@ struct Known {
 
 #[derive(Debug)]
 struct Stream {
-    url: Vec<u8>,
+    place: Place,
     earlier: Arc<Earlier>,
+}
+
+/// Where a request goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    url: u64,
+    without_query: u64,
 }
 
 /// What a request asks to go on from.
 #[derive(Clone, Copy, Debug)]
-pub struct Resumption<'a> {
-    url: &'a [u8],
+pub struct Resumption {
+    place: Place,
     last: Id,
 }
 
-impl<'a> Resumption<'a> {
+impl Resumption {
     /// `None`: the request is no reconnection.
-    pub fn of(exchange: &Exchange<'a>) -> Option<Self> {
+    pub fn of(exchange: &Exchange) -> Option<Self> {
         let head = RequestHead::parse(exchange.request_head);
         let last =
             head.fields.filter(|field| field.is("last-event-id")).find_map(|field| Id::of(field.value))?;
-        Some(Self { url: head.line.target, last })
+        Some(Self { place: Place::of(head.line.target), last })
     }
 }
 
 impl Streams {
     /// The exchange that it goes on from, if it is known.
     pub fn earlier(&self, resumption: Resumption) -> Option<Arc<Earlier>> {
-        let Resumption { url, last } = resumption;
+        let Resumption { place, last } = resumption;
         let mut known = self.lock();
         let has =
             |stream: &Stream| stream.earlier.ids.last() == Some(last) || stream.earlier.ids.contains(last);
         let candidates = known.streams.iter().enumerate();
         let candidates =
-            candidates.filter(|(_, stream)| without_query(&stream.url) == without_query(url) && has(stream));
-        let rank = |at, stream: &Stream| (stream.url == url, stream.earlier.ids.last() == Some(last), at);
+            candidates.filter(|(_, stream)| stream.place.without_query == place.without_query && has(stream));
+        let rank = |at, stream: &Stream| (stream.place == place, stream.earlier.ids.last() == Some(last), at);
         let (at, _) = candidates.max_by_key(|(at, stream)| rank(*at, stream))?;
         let stream = known.streams.remove(at)?;
         let earlier = Arc::clone(&stream.earlier);
@@ -77,11 +86,11 @@ impl Streams {
         if streamed.ids.is_empty() {
             return;
         }
-        let url = RequestHead::parse(exchange.request_head).line.target.to_vec();
+        let place = Place::of(RequestHead::parse(exchange.request_head).line.target);
         let earlier = Arc::new(Earlier { id: exchange.id.to_owned(), ids: streamed.ids });
         let mut known = self.lock();
         known.ids += earlier.ids.len();
-        known.streams.push_back(Stream { url, earlier });
+        known.streams.push_back(Stream { place, earlier });
         while known.streams.len() > MAX_STREAMS || known.ids > MAX_IDS {
             let Some(forgotten) = known.streams.pop_front() else { break };
             known.ids -= forgotten.earlier.ids.len();
@@ -93,8 +102,16 @@ impl Streams {
     }
 }
 
-fn without_query(url: &[u8]) -> &[u8] {
-    &url[..memchr::memchr2(b'?', b'#', url).unwrap_or(url.len())]
+impl Place {
+    fn of(url: &[u8]) -> Self {
+        let query = memchr::memchr2(b'?', b'#', url).unwrap_or(url.len());
+        let hash = |bytes: &[u8]| {
+            let mut hasher = DefaultHasher::new();
+            hasher.write(bytes);
+            hasher.finish()
+        };
+        Self { url: hash(url), without_query: hash(&url[..query]) }
+    }
 }
 
 #[cfg(test)]
