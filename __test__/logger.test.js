@@ -278,6 +278,15 @@ describe('cleanup', () => {
     assert.equal(made.getStats().pendingRequests, 0);
   });
 
+  test('before anything was recorded: the numbers can still be asked for', async () => {
+    const made = logger({ logDirectory: '/logs', logBaseName: 'x' });
+    made.instrumentAll();
+    await made.cleanup();
+    assert.deepEqual(fake.calls, []);
+    assert.deepEqual([made.getStats().totalPairs, made.getStats().logFile, made.getStats().capture.mode], [0, '/logs/x.jsonl', 'zero-latency']);
+    assert.equal(calls('close').length, 1);
+  });
+
   test('says when the log is not complete in time', async () => {
     fake = createFakeNative({ close: () => false });
     const made = logger({ exitDrainMs: 0 });

@@ -37,9 +37,9 @@ class ClaudeTrafficLogger {
   #lazyDiagnostics = null;
   /** @type {import('./match.js').Matcher | null} made for the first request of the host */
   #matcher = null;
-  /** @type {Recorder | null | undefined} undefined: not opened yet; null: nothing can be recorded, for #reason */
-  #recorder = undefined;
-  /** @type {string | null} */
+  /** @type {Recorder | null} made for the first exchange that is to be recorded */
+  #recorder = null;
+  /** @type {string | null} why nothing can be recorded */
   #reason = null;
   /** @type {import('./hub.js').Member | null} us in the hub, from the first instrument call on */
   #member = null;
@@ -60,24 +60,23 @@ class ClaudeTrafficLogger {
     return (this.#lazyDiagnostics ??= new (require('./diagnostics.js').Diagnostics)(this.#settings.logLevel));
   }
 
-  /** @returns {Recorder | null} */
-  #opened() {
-    if (this.#recorder !== undefined) return this.#recorder;
-    this.#recorder = null;
-    try {
-      this.#recorder = require('./open.js').openRecorder(this.#settings);
-      if (this.#finished) this.#recorder?.close(false, 0);
-    } catch (error) {
-      this.#reason = messageOf(error);
-      this.#diagnostics.sayOnce('error', `nothing is recorded: ${this.#reason}`);
-    }
-    return this.#recorder;
+  /** @returns {Recorder} */
+  #made() {
+    return (this.#recorder ??= new (require('./recorder.js').Recorder)(() => {
+      try {
+        return require('./open.js').openChain(this.#settings);
+      } catch (error) {
+        this.#reason = messageOf(error);
+        this.#diagnostics.sayOnce('error', `nothing is recorded: ${this.#reason}`);
+        return null;
+      }
+    }));
   }
 
   /** @type {import('./hub.js').Member['recorderFor']} */
   #recorderFor(origin, target, method) {
     this.#matcher ??= new (require('./match.js').Matcher)(this.#settings, (text) => this.#diagnostics.sayOnce('warn', text));
-    return this.#matcher.matches(origin, target, method) ? this.#opened() : null;
+    return this.#matcher.matches(origin, target, method) && this.#reason === null ? this.#made() : null;
   }
 
   instrumentAll() {
@@ -116,7 +115,7 @@ class ClaudeTrafficLogger {
       finish: () => this.#finish(true),
     };
     const taken = sharedHub().attach(this.#member, hooks);
-    if (isFirst && require('./orphans.js').mayHaveOrphans(this.#settings)) this.#opened();
+    if (isFirst && require('./orphans.js').mayHaveOrphans(this.#settings)) this.#made().opens();
     if (taken.length > 0) {
       const where = taken.join(', ');
       this.#diagnostics.sayOnce('warn', `another recorder is in place at ${where}: what passes there may be in its log alone`);
@@ -141,7 +140,7 @@ class ClaudeTrafficLogger {
     if (this.#member !== null) hub?.detach(this.#member);
     if (hub?.singleton?.logger === this) hub.singleton.finished = true;
     const recorder = this.#recorder;
-    if (!recorder) return; // never opened, or it could not be
+    if (recorder === null) return;
     try {
       const { exitDrainMs } = this.#settings;
       // A log that cannot be written was told of by the addon, when that began.
@@ -156,7 +155,10 @@ class ClaudeTrafficLogger {
   /** @returns {NativeStats | null} */
   #numbers() {
     try {
-      return this.#opened()?.stats() ?? null;
+      const recorder = this.#made();
+      recorder.opens();
+      if (this.#finished) recorder.close(false, 0);
+      return recorder.stats();
     } catch {
       return null;
     }

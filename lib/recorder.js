@@ -1,41 +1,44 @@
 'use strict';
 
-// The one way from the hooks into Rust. A recorder is a spool chain of this JS environment. Its methods throw only if the addon does (a caught panic); the hooks count that and go on.
+// The one way from the hooks into Rust. A recorder is a spool chain of this JS environment, opened by the first exchange.
+// Its methods throw only if the addon does (a caught panic); the hooks count that and go on.
 
-const { now } = require('./clock.js');
-
-const CLOCK_SAMPLES = 16;
-
-/** In place of the addon's handle once closed, when everything becomes a no-op. */
+/** In place of the addon's handle: not opened yet, and closed, when everything becomes a no-op. */
+const UNOPENED = -2;
 const CLOSED = -1;
 
-/**
- * @typedef {import('./native.js').Native} Native
- */
+/** @typedef {import('./native.js').Native} Native */
 
 class Recorder {
-  #native;
-  #handle;
+  #open;
+  /** @type {Native} */
+  #native = /** @type {any} */ (null);
+  #handle = UNOPENED;
   #prepared = false;
   /** @type {ReturnType<Native['stats']>} the numbers as they stood when it was closed */
   #final = null;
 
-  /**
-   * @param {Native} native
-   * @param {Parameters<Native['open']>[0]} options
-   * @throws {Error} with a code TRACE_ERR_*: the addon could not open the chain
-   */
-  constructor(native, options) {
-    this.#native = native;
-    native.clockSync(clockOffset(), now());
-    this.#handle = native.open(options);
+  /** @param {() => { native: Native, handle: number } | null} open null: it cannot be had, and that was told */
+  constructor(open) {
+    this.#open = open;
   }
 
-  /** A request is about to be made: what recording needs is started on a thread while the host connects. */
+  /** A request is about to be made: what recording needs is loaded, and started on a thread, while the host connects. */
   prepare() {
-    if (this.#prepared || this.#handle === CLOSED) return;
+    if (this.#prepared) return;
     this.#prepared = true;
-    this.#native.prepare(this.#handle);
+    setImmediate(() => {
+      if (this.opens()) this.#native.prepare(this.#handle);
+    }).unref();
+  }
+
+  /** @returns {boolean} whether it is open: opens it if it was not yet */
+  opens() {
+    if (this.#handle !== UNOPENED) return this.#handle !== CLOSED;
+    const opened = this.#open();
+    this.#handle = opened?.handle ?? CLOSED;
+    if (opened !== null) this.#native = opened.native;
+    return opened !== null;
   }
 
   /**
@@ -49,7 +52,7 @@ class Recorder {
    * @returns {number} the exchange's number; 0: not recorded, forget it
    */
   begin(source, origin, head, t0, asked = t0, bodyLength = -1) {
-    return this.#handle === CLOSED ? 0 : this.#native.begin(this.#handle, source, origin, head, bodyLength, t0, asked);
+    return this.#handle < 0 && !this.opens() ? 0 : this.#native.begin(this.#handle, source, origin, head, bodyLength, t0, asked);
   }
 
   /**
@@ -88,9 +91,9 @@ class Recorder {
     if (this.#handle !== CLOSED) this.#native.mark(this.#handle, id, kind, text, t0);
   }
 
-  /** The addon's numbers; after `close` the last ones. */
+  /** The addon's numbers; after `close` the last ones. null: it was never open. */
   stats() {
-    return this.#final ?? this.#native.stats(this.#handle);
+    return this.#handle < 0 ? this.#final : this.#native.stats(this.#handle);
   }
 
   /**
@@ -101,31 +104,13 @@ class Recorder {
    */
   close(atExit, deadlineMs) {
     const handle = this.#handle;
-    if (handle === CLOSED) return true;
     this.#handle = CLOSED;
+    if (handle < 0) return true;
     this.#final = this.#native.stats(handle);
     const complete = this.#native.close(handle, atExit, deadlineMs);
     this.#final = this.#native.stats(handle) ?? this.#final;
     return complete;
   }
-}
-
-/**
- * `process.hrtime()` minus `performance.now()`, nanoseconds. The two are read in turn; the closest three readings are right
- * to half the time between them, some 50 ns.
- */
-function clockOffset() {
-  let offset = 0;
-  let closest = Infinity;
-  for (let i = 0; i < CLOCK_SAMPLES; i++) {
-    const before = process.hrtime.bigint();
-    const middle = now();
-    const between = Number(process.hrtime.bigint() - before);
-    if (between >= closest) continue;
-    closest = between;
-    offset = Number(before) + between / 2 - middle * 1e6;
-  }
-  return offset;
 }
 
 exports.Recorder = Recorder;
