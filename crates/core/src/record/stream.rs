@@ -7,6 +7,9 @@ use crate::message::{Framing, Hints};
 use crate::sse::{Gathered, Id, Ids, Parser};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+/// Fits into the nearest cache.
+const BLOCK_BYTES: usize = 16 * 1024;
+
 /// A response of server-sent events, as it was received.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Streamed {
@@ -43,9 +46,9 @@ fn read(response: &Message, earlier: Option<&Earlier>) -> Streamed {
     let (mut streamed, mut gathered, mut parser) =
         (Streamed::default(), Gathered::default(), Parser::default());
     response.body.with_pieces(|pieces| {
-        for piece in pieces {
-            streamed.bytes += piece.len() as u64;
-            parser.push(piece, |event| {
+        in_blocks(pieces, |block| {
+            streamed.bytes += block.len() as u64;
+            parser.push(block, |event| {
                 let number = streamed.events;
                 streamed.events += 1;
                 streamed.cut_events += u64::from(event.cut);
@@ -57,11 +60,28 @@ fn read(response: &Message, earlier: Option<&Earlier>) -> Streamed {
                     gathered.add(id);
                 }
             });
-        }
+        });
     });
     streamed.cut_lines = parser.cut_lines();
     streamed.ids = gathered.into_ids(Id::of(parser.last_event_id()), earlier.map(|earlier| &earlier.ids));
     streamed
+}
+
+/// Small pieces together: where they end does not matter here, and to the parser each has a cost of its own.
+fn in_blocks(pieces: &[&[u8]], mut on_block: impl FnMut(&[u8])) {
+    let mut block = Vec::with_capacity(BLOCK_BYTES);
+    for piece in pieces {
+        if block.len() + piece.len() > BLOCK_BYTES {
+            on_block(&block);
+            block.clear();
+        }
+        if piece.len() > BLOCK_BYTES {
+            on_block(piece);
+        } else {
+            block.extend_from_slice(piece);
+        }
+    }
+    on_block(&block);
 }
 
 fn add_to_runs(runs: &mut Vec<(u64, u64)>, number: u64) {
