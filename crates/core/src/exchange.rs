@@ -66,6 +66,8 @@ pub enum Source {
     Http2 = 3,
     /// The wrapper around a fetch that is not undici's.
     Fetch = 4,
+    /// A proxy in front of the client.
+    Proxy = 5,
 }
 
 impl Source {
@@ -76,6 +78,7 @@ impl Source {
             2 => Self::Http,
             3 => Self::Http2,
             4 => Self::Fetch,
+            5 => Self::Proxy,
             _ => return None,
         })
     }
@@ -87,6 +90,7 @@ impl Source {
             Self::Http => "http",
             Self::Http2 => "http2",
             Self::Fetch => "fetch",
+            Self::Proxy => "proxy",
         }
     }
 }

@@ -1,0 +1,187 @@
+//! From what passes on a connection to the core's recorder.
+//!
+//! A [`Recorder`] belongs to one thread at a time, and tasks move between threads: so there are as many recorders as the
+//! runtime has threads, each behind a lock of its own, and an exchange stays with the one it began on. A push holds the lock
+//! for the copy, well under a microsecond for a chunk of an answer.
+//!
+//! An [`Exchange`] keeps the order that the core expects, as `lib/hooks/http-exchange.js` does in a client's process: both
+//! halves have to be over before the end is said, since a server may answer in full while the request is still on its way;
+//! a failure after the whole response has arrived does not make the response a broken one; after the end, nothing. An
+//! exchange that everybody has let go of without an end was given up by the client.
+
+use crate::failure::{CLIENT_CLOSED, Failure};
+use claude_trace_core::clock::monotonic_nanos;
+use claude_trace_core::exchange::{Kind, Source};
+use claude_trace_core::pipeline::recorder::Stats;
+use claude_trace_core::pipeline::{Pipeline, Recorder};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// The recorders of a process.
+#[derive(Clone, Debug)]
+pub struct Tape {
+    shards: Arc<[Mutex<Recorder>]>,
+    next: Arc<AtomicUsize>,
+}
+
+impl Tape {
+    /// Recorders into `pipeline`, `shards` of them; `None` if the pipeline has ended.
+    pub fn new(pipeline: &Arc<Pipeline>, shards: usize) -> Option<Self> {
+        let shards: Option<Vec<_>> =
+            (0..shards.max(1)).map(|_| Recorder::new(pipeline).map(Mutex::new)).collect();
+        Some(Self { shards: shards?.into(), next: Arc::default() })
+    }
+
+    /// Says that an exchange is about to begin: what recording needs is started meanwhile.
+    pub fn prepare(&self) {
+        lock(&self.shards[0]).prepare();
+    }
+
+    /// Begins an exchange. `head` is the request's head with a path as its target, `origin` what stands before that. `None`:
+    /// it is not recorded, for lack of room.
+    pub fn begin(&self, source: Source, origin: &str, head: &[u8]) -> Option<Exchange> {
+        let now = monotonic_nanos();
+        let shard = self.next.fetch_add(1, Ordering::Relaxed) % self.shards.len();
+        let number = lock(&self.shards[shard]).begin(source, origin, head, now, now)?;
+        Some(Exchange(Arc::new(Shared { tape: self.clone(), shard, number, state: Mutex::default() })))
+    }
+
+    /// What was counted and measured.
+    pub fn stats(&self) -> Stats {
+        lock(&self.shards[0]).stats()
+    }
+
+    /// Waits until all that has been told is in the log. Whether it is.
+    pub fn drain(&self, deadline: Instant) -> bool {
+        self.shards.iter().all(|shard| lock(shard).drain(deadline))
+    }
+
+    /// Ends what is open, with the reason in its records, and waits until all is in the log. `false`: the spool keeps the
+    /// rest for the next start. What is told after this is not heard.
+    pub fn close(&self, why: &'static str, deadline: Instant) -> bool {
+        self.shards.iter().fold(true, |all, shard| lock(shard).close(why, deadline) && all)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One exchange on its way to the log. Clones speak of the same one.
+#[derive(Clone, Debug)]
+pub struct Exchange(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    tape: Tape,
+    shard: usize,
+    number: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// The end was told.
+    is_over: bool,
+    request_ended: bool,
+    answered: bool,
+    /// The whole response has arrived, with these trailers, and waits for the end of the request.
+    response_ended: Option<Vec<u8>>,
+}
+
+impl Exchange {
+    /// Bytes of the request's body.
+    pub fn request_body(&self, bytes: &[u8]) {
+        let state = self.state();
+        if !state.is_over && !state.request_ended {
+            self.0.push(Kind::RequestBody, bytes);
+        }
+    }
+
+    /// The request was sent whole.
+    pub fn request_end(&self) {
+        let mut state = self.state();
+        if state.is_over || std::mem::replace(&mut state.request_ended, true) {
+            return;
+        }
+        self.0.push(Kind::RequestEnd, b"");
+        if let Some(trailers) = state.response_ended.take() {
+            self.0.end(&mut state, Kind::ResponseEnd, &trailers);
+        }
+    }
+
+    /// The response's head.
+    pub fn response_head(&self, head: &[u8]) {
+        let mut state = self.state();
+        if !state.is_over && !std::mem::replace(&mut state.answered, true) {
+            self.0.push(Kind::ResponseHead, head);
+        }
+    }
+
+    /// Bytes of the response's body.
+    pub fn response_body(&self, bytes: &[u8]) {
+        let state = self.state();
+        if !state.is_over && state.response_ended.is_none() {
+            self.0.push(Kind::ResponseBody, bytes);
+        }
+    }
+
+    /// The response arrived whole.
+    pub fn response_end(&self, trailers: &[u8]) {
+        let mut state = self.state();
+        if state.is_over || state.response_ended.is_some() {
+            return;
+        }
+        if state.request_ended {
+            self.0.end(&mut state, Kind::ResponseEnd, trailers);
+        } else {
+            state.response_ended = Some(trailers.to_vec());
+        }
+    }
+
+    /// Nobody takes more of the response. If it is whole, its end is told when the request has ended too.
+    pub fn abandon_response(&self) {
+        let mut state = self.state();
+        if state.response_ended.is_none() {
+            self.0.close(&mut state, &CLIENT_CLOSED);
+        }
+    }
+
+    /// Nothing more will come, for this reason.
+    pub fn fail(&self, failure: &Failure) {
+        self.0.close(&mut self.state(), failure);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.0.state)
+    }
+}
+
+impl Shared {
+    fn push(&self, kind: Kind, bytes: &[u8]) {
+        lock(&self.tape.shards[self.shard]).push(self.number, kind, bytes, monotonic_nanos());
+    }
+
+    fn end(&self, state: &mut State, kind: Kind, payload: &[u8]) {
+        state.is_over = true;
+        self.push(kind, payload);
+    }
+
+    fn close(&self, state: &mut State, failure: &Failure) {
+        if state.is_over {
+            return;
+        }
+        match state.response_ended.take() {
+            Some(trailers) => self.end(state, Kind::ResponseEnd, &trailers),
+            None => self.end(state, Kind::Error, failure.text().as_bytes()),
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let mut state = std::mem::take(self.state.get_mut().unwrap_or_else(PoisonError::into_inner));
+        self.close(&mut state, &CLIENT_CLOSED);
+    }
+}
