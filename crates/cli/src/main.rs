@@ -5,6 +5,8 @@ mod commands;
 mod failure;
 mod out;
 mod progress;
+mod recording;
+mod serving;
 mod words;
 
 use std::process::ExitCode;

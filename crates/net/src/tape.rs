@@ -60,7 +60,11 @@ impl Tape {
     /// Ends what is open, with the reason in its records, and waits until all is in the log. `false`: the spool keeps the
     /// rest for the next start. What is told after this is not heard.
     pub fn close(&self, why: &'static str, deadline: Instant) -> bool {
-        self.shards.iter().fold(true, |all, shard| lock(shard).close(why, deadline) && all)
+        let mut all = true;
+        for shard in &*self.shards {
+            all &= lock(shard).close(why, deadline);
+        }
+        all
     }
 }
 

@@ -3,6 +3,7 @@
 use crate::failure::{Code, Failure};
 use crate::out::{BAD, DIM, GOOD, Out};
 use crate::progress::Progress;
+use crate::recording::{absolute, set};
 use crate::words::{Count, Moment};
 use clap::Args;
 use claude_trace_core::config::Config;
@@ -127,10 +128,10 @@ impl Recover {
                 return Err(Failure::new(format_args!("{} is not a folder", dir.display())));
             }
             Some(dir) => dir.clone(),
-            None => variable("CLAUDE_TRACE_LOG_DIR").unwrap_or_else(|| ".claude-trace".into()),
+            None => set("CLAUDE_TRACE_LOG_DIR").map_or_else(|| ".claude-trace".into(), PathBuf::from),
         };
         let mut config = Config::new(absolute(&log_directory)?);
-        let spool_dir = self.spool_dir.clone().or_else(|| variable("CLAUDE_TRACE_SPOOL_DIR"));
+        let spool_dir = self.spool_dir.clone().or_else(|| set("CLAUDE_TRACE_SPOOL_DIR").map(PathBuf::from));
         config.spool_dir = spool_dir.map(|dir| absolute(&dir)).transpose()?;
         if let Some(dir) = &self.runtime_dir {
             config.runtime_dir = absolute(dir)?;
@@ -153,16 +154,21 @@ impl Recover {
 fn recover(config: &Config) -> Vec<OfSession> {
     let _progress = Progress::of_work("recovering");
     let mut sessions = Vec::new();
+    each_orphan(config, |session, report| sessions.push(OfSession::recovered(session, report)));
+    sessions
+}
+
+/// Recovers every orphaned session that this user's recorders can have left, and tells of each.
+pub fn each_orphan(config: &Config, mut tell: impl FnMut(&Session, Result<Report, Error>)) {
     for root in root::known(config) {
         for session in session::orphans(&config.disk, &root) {
             let report = recover::recover(&session);
             if report.is_ok() {
                 session.remove(session.record().and_then(|record| record.overflow).as_deref());
             }
-            sessions.push(OfSession::recovered(&session, report));
+            tell(&session, report);
         }
     }
-    sessions
 }
 
 fn list(config: &Config) -> Vec<OfSession> {
@@ -272,14 +278,4 @@ fn parse_id(id: &str) -> Option<(u64, u32)> {
     let (started_at, pid, count) = (parts.next()?, parts.next()?, parts.next()?);
     count.parse::<u32>().ok().filter(|_| parts.next().is_none())?;
     Some((u64::from_str_radix(started_at, 16).ok()?, pid.parse().ok()?))
-}
-
-/// A variable of the recorder's: empty counts as unset.
-fn variable(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
-}
-
-fn absolute(path: &Path) -> Result<PathBuf, Failure> {
-    std::path::absolute(path)
-        .map_err(|error| Failure::new(format_args!("cannot use {}: {error}", path.display())))
 }

@@ -1,0 +1,61 @@
+//! Reverse proxies in the background of a command: a runtime on threads of its own, and the tape that they tell.
+
+use crate::failure::Failure;
+use crate::recording::Recording;
+use claude_trace_core::pipeline::Pipeline;
+use claude_trace_core::pipeline::recorder::Stats;
+use claude_trace_net::connect::Connector;
+use claude_trace_net::{Config, Proxy, Tape};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+use tokio::runtime::{Builder, Runtime};
+
+/// More threads than this are of no use to what only moves bytes.
+const MAX_THREADS: usize = 4;
+/// How long the end waits for the log. The next start completes it.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Proxies that serve until this is stopped.
+pub struct Serving {
+    runtime: Runtime,
+    connector: Connector,
+    tape: Tape,
+}
+
+impl Serving {
+    /// Starts no proxy yet.
+    pub fn start(
+        recording: &Recording,
+        roots: &[PathBuf],
+        connect_timeout: Duration,
+    ) -> Result<Self, Failure> {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("ct-proxy")
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::new(format_args!("cannot start the proxy's threads: {error}")))?;
+        let pipeline = Pipeline::new(recording.config.clone(), recording.notices()).map_err(Failure::new)?;
+        let tape = Tape::new(&pipeline, threads).expect("a new pipeline has not ended");
+        let connector = Connector::new(roots, connect_timeout).map_err(Failure::new)?;
+        Ok(Self { runtime, connector, tape })
+    }
+
+    /// Adds a proxy, and returns where it listens.
+    pub fn add(&self, config: Config) -> Result<SocketAddr, Failure> {
+        let binding = Proxy::bind(config, &self.connector, self.tape.clone());
+        let proxy = self.runtime.block_on(binding).map_err(Failure::new)?;
+        let address = proxy.address();
+        self.runtime.spawn(proxy.serve());
+        Ok(address)
+    }
+
+    /// Ends what is open, with the reason in its records, and waits for the log. Says whether the log has all.
+    pub fn stop(self, why: &'static str) -> (Stats, bool) {
+        let complete = self.tape.close(why, Instant::now() + DRAIN);
+        self.runtime.shutdown_background();
+        (self.tape.stats(), complete)
+    }
+}
