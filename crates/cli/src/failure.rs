@@ -23,18 +23,53 @@ impl From<Code> for ExitCode {
 
 /// Why a command could not do its work.
 #[derive(Debug)]
-pub struct Failure(String);
+pub struct Failure {
+    /// None: all has been said.
+    message: Option<String>,
+    code: u8,
+}
+
+/// As a shell says that a command cannot be executed, or was not found.
+const NOT_EXECUTABLE: u8 = 126;
+const NOT_FOUND: u8 = 127;
 
 impl Failure {
     /// A failure in words: lower case, with the value that is at fault and what to do.
     pub fn new(message: impl Display) -> Self {
-        Self(message.to_string())
+        Self { message: Some(message.to_string()), code: Code::Failure as u8 }
+    }
+
+    /// Help or a version was asked for, and printed.
+    pub fn nothing() -> Self {
+        Self { message: None, code: Code::Ok as u8 }
+    }
+
+    /// The work was done, and did not come to what it should.
+    pub fn problem(message: impl Display) -> Self {
+        Self { code: Code::Problems as u8, ..Self::new(message) }
+    }
+
+    /// A program that was to be started was not found.
+    pub fn not_found(message: impl Display) -> Self {
+        Self { code: NOT_FOUND, ..Self::new(message) }
+    }
+
+    /// A program that was to be started cannot be.
+    pub fn not_executable(message: impl Display) -> Self {
+        Self { code: NOT_EXECUTABLE, ..Self::new(message) }
+    }
+
+    /// What the exit says.
+    pub fn code(&self) -> ExitCode {
+        self.code.into()
     }
 
     /// Says it on stderr, where every line of ours says who speaks.
     pub fn say(&self) {
-        // A closed stderr is no reason to fail differently.
-        let _ = writeln!(std::io::stderr(), "claude-trace: {}", self.0);
+        if let Some(message) = &self.message {
+            // A closed stderr is no reason to fail differently.
+            let _ = writeln!(std::io::stderr(), "claude-trace: {message}");
+        }
     }
 }
 

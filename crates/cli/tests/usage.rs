@@ -20,10 +20,10 @@ fn help_and_version_go_to_stdout() {
 #[test]
 fn every_command_describes_itself_and_its_exit_codes() {
     let help = run(["--help"]).stdout;
-    for name in ["recover", "verify", "repair"] {
+    for name in ["run", "proxy", "recover", "verify", "repair"] {
         assert!(help.contains(&format!("\n  {name} ")), "{help}");
         let help = run([name, "--help"]).stdout;
-        for part in ["Examples:", "Exit codes:", "--json"] {
+        for part in ["Examples:", "Exit codes:"] {
             assert!(help.contains(part), "{name} lacks {part}: {help}");
         }
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{name} is too wide");
@@ -35,6 +35,13 @@ fn a_wrong_command_line_is_told_with_what_was_meant() {
     for (args, words) in [
         (&["verfiy", "x"][..], "'verify'"),
         (&["verify", "--jsn", "x"], "'--json'"),
+        (&["run", "--captrue", "proxy", "--", "x"], "'--capture'"),
+        (&["run"], "<COMMAND>"),
+        (&["proxy", "--upstream", "api.anthropic.com"], "http(s)://host"),
+        (&["proxy", "--listen", "0.0.0.0:0"], "--allow-remote"),
+        (&["proxy", "--listen", "0.0.0.0:0", "--allow-remote"], "CLAUDE_TRACE_PROXY_TOKEN"),
+        (&["--capture", "magic"], "[possible values: node, proxy, mitm, bun]"),
+        (&["--log", "../x", "--claude-path", "/bin/true"], "a plain file name"),
         (&["verify"], "<FILE>"),
         (&["repair", "a", "b"], "unexpected argument 'b'"),
         (&["repair", "--in-place", "--output", "a", "b"], "cannot be used with"),
@@ -46,9 +53,15 @@ fn a_wrong_command_line_is_told_with_what_was_meant() {
         assert!(done.stderr.starts_with("claude-trace: ") && done.stderr.contains(words), "{}", done.stderr);
         assert!(!done.stderr.contains("error:"), "{}", done.stderr);
     }
-    let nothing = run([""; 0]);
-    assert_eq!((nothing.code, nothing.stdout.as_str()), (2, ""));
-    assert!(nothing.stderr.contains("Commands:"), "{}", nothing.stderr);
+}
+
+#[test]
+fn what_comes_later_says_so_in_one_line() {
+    for args in [&["--generate-html", "log.jsonl"][..], &["--index"], &["run", "--capture", "mitm", "--", "/bin/true"]] {
+        let done = run(args);
+        assert_eq!((done.code, done.stdout.as_str()), (2, ""), "{args:?}");
+        assert!(done.stderr.contains("comes with a later version") && done.stderr.lines().count() == 1, "{}", done.stderr);
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@
 //! `proxy/mod.rs` has the reverse proxy's own constraints.
 
 pub mod connect;
+pub mod credential;
 pub mod error;
 mod failure;
 pub mod proxy;

@@ -1,16 +1,19 @@
 //! The commands, one file for each.
 
-mod proxy;
+pub mod proxy;
 pub mod recover;
 mod repair;
 mod verify;
 
-use crate::failure::{Code, Failure};
+use crate::failure::Failure;
+use crate::launch::Run;
 use clap::Subcommand;
+use std::process::ExitCode;
 
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Run(Run),
     Proxy(proxy::Reverse),
     Recover(recover::Recover),
     Verify(verify::Verify),
@@ -19,12 +22,14 @@ pub enum Command {
 
 impl Command {
     /// Does it.
-    pub fn run(self) -> Result<Code, Failure> {
-        match self {
+    pub fn run(self) -> Result<ExitCode, Failure> {
+        let code = match self {
+            Self::Run(command) => return command.run(),
             Self::Proxy(command) => command.run(),
             Self::Recover(command) => command.run(),
             Self::Verify(command) => command.run(),
             Self::Repair(command) => command.run(),
-        }
+        };
+        code.map(Into::into)
     }
 }
