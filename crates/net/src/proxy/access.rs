@@ -1,14 +1,15 @@
 //! Who may use a proxy. Pure.
 
+use super::hop::fields_without;
 use crate::error::{Error, Result};
-use http::header::{HOST, HeaderMap};
+use http::header::{HOST, HeaderMap, HeaderName};
 use http::uri::{Authority, PathAndQuery};
 use http::{Method, Uri, request};
 use std::net::IpAddr;
 use std::str::FromStr;
 
 /// The field that carries a token where a URL cannot.
-pub const TOKEN_FIELD: &str = "x-claude-trace-token";
+const TOKEN_FIELD: HeaderName = HeaderName::from_static("x-claude-trace-token");
 
 /// Who may use a proxy.
 #[derive(Clone, Debug)]
@@ -90,19 +91,9 @@ impl Token {
     }
 
     fn taken_from_field(&self, headers: &mut HeaderMap) -> bool {
-        let Some(value) = headers.get(TOKEN_FIELD) else { return false };
+        let Some(value) = headers.get(&TOKEN_FIELD) else { return false };
         let right = self.is(value.as_bytes());
-        // The order of the others must stay: `remove` would put the last one in its place.
-        let kept = headers.drain();
-        let mut name = None;
-        let mut rest = HeaderMap::new();
-        for (next, value) in kept {
-            name = next.or(name);
-            if let Some(name) = name.as_ref().filter(|name| *name != TOKEN_FIELD) {
-                rest.append(name.clone(), value);
-            }
-        }
-        *headers = rest;
+        *headers = fields_without(std::mem::take(headers), &TOKEN_FIELD);
         right
     }
 
@@ -194,7 +185,8 @@ mod tests {
     #[test]
     fn a_token_is_shown_in_a_field_or_in_the_path_and_goes_no_further() {
         let access = Access::Remote(TOKEN.parse().unwrap());
-        let mut by_field = parts("/v1?x=1", &[("a", "1"), (TOKEN_FIELD, TOKEN), ("b", "2"), ("b", "3")]);
+        let mut by_field =
+            parts("/v1?x=1", &[("a", "1"), ("x-claude-trace-token", TOKEN), ("b", "2"), ("b", "3")]);
         assert_eq!(access.check(&mut by_field), Ok(()));
         let left: Vec<_> =
             by_field.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
@@ -213,13 +205,13 @@ mod tests {
             ("/v1", &[][..]),
             ("/0123456789abcdeX/v1", &[]),
             ("/0123456789abcdef0/v1", &[]),
-            ("/v1", &[(TOKEN_FIELD, "0123456789abcde")]),
+            ("/v1", &[("x-claude-trace-token", "0123456789abcde")]),
             ("/v1/0123456789abcdef", &[]),
         ] {
             assert_eq!(access.check(&mut parts(uri, fields)), Err(Refusal::NoToken), "{uri} {fields:?}");
         }
         let local = Access::LocalWith(TOKEN.parse().unwrap());
-        let foreign = &mut parts("/v1", &[("host", "evil.example"), (TOKEN_FIELD, TOKEN)]);
+        let foreign = &mut parts("/v1", &[("host", "evil.example"), ("x-claude-trace-token", TOKEN)]);
         assert_eq!(local.check(foreign), Err(Refusal::ForeignHost));
     }
 

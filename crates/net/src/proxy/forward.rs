@@ -50,6 +50,8 @@ struct Sent {
     upgrade: Option<hyper::upgrade::OnUpgrade>,
     /// What the client speaks.
     version: Version,
+    /// Whether its connection stays open for another request.
+    stays: bool,
 }
 
 impl Forward {
@@ -102,11 +104,12 @@ impl OfConnection {
             return Ok(answer::bad_target().map(Either::Right));
         };
         let version = parts.version;
+        let stays = hop::keeps_alive(version, &parts.headers);
         parts.uri = url;
         parts.headers = hop::request_fields(&parts.headers, &forward.host, version, upgrade.is_some());
         let exchange = forward.exchange(&parts);
         let patience = expects_continue(&parts).then(Patience::new);
-        let sent = Sent { exchange, patience, upgrade, version };
+        let sent = Sent { exchange, patience, upgrade, version, stays };
         match self.send(parts, body, &sent).await {
             Ok(response) => Ok(sent.answered(forward, response)),
             Err(error) => Ok(forward.failed(sent.exchange.as_ref(), &Failure::of(&error))),
@@ -162,7 +165,7 @@ impl Sent {
         match (self.upgrade, turned) {
             (Some(client), Some(upstream)) => {
                 tokio::spawn(upgrade::relay(client, upstream, self.exchange));
-                adapt(&mut parts, self.version, true);
+                adapt(&mut parts, self.version, true, self.stays);
                 Response::from_parts(parts, Either::Right(Full::default()))
             }
             (None, Some(_)) => {
@@ -173,7 +176,7 @@ impl Sent {
                 if let Some(exchange) = self.exchange.as_ref().filter(|_| upgrade.is_some()) {
                     exchange.request_end();
                 }
-                adapt(&mut parts, self.version, false);
+                adapt(&mut parts, self.version, false, self.stays);
                 Response::from_parts(
                     parts,
                     Either::Left(ResponseBody::new(body, self.exchange, self.patience)),
@@ -184,8 +187,8 @@ impl Sent {
 }
 
 /// To the client's own connection.
-fn adapt(parts: &mut response::Parts, version: Version, upgrades: bool) {
-    parts.headers = hop::response_fields(&parts.headers, version, upgrades);
+fn adapt(parts: &mut response::Parts, version: Version, upgrades: bool, stays: bool) {
+    parts.headers = hop::response_fields(&parts.headers, version, upgrades, stays);
     parts.version = if version == Version::HTTP_2 { Version::HTTP_2 } else { Version::HTTP_11 };
 }
 

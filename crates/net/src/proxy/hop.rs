@@ -32,9 +32,32 @@ pub fn request_fields(came: &HeaderMap, host: &HeaderValue, version: Version, up
     fields
 }
 
-/// The fields of a response as they go to the client.
-pub fn response_fields(came: &HeaderMap, version: Version, upgrades: bool) -> HeaderMap {
-    forwarded(came, version, upgrades)
+/// The fields of a response as they go to the client. `stays`: whether its connection does; hyper says it if it does not.
+pub fn response_fields(came: &HeaderMap, version: Version, upgrades: bool, stays: bool) -> HeaderMap {
+    let mut fields = forwarded(came, version, upgrades);
+    if !stays && !upgrades && fields.contains_key(CONNECTION) {
+        fields = fields_without(fields, &CONNECTION);
+    }
+    fields
+}
+
+/// Whether a request leaves its connection open for the next one (RFC 9112 §9.3).
+pub fn keeps_alive(version: Version, headers: &HeaderMap) -> bool {
+    let says = |word: &str| named_by_connection(headers).any(|name| name.eq_ignore_ascii_case(word));
+    if version == Version::HTTP_10 { says("keep-alive") } else { !says("close") }
+}
+
+/// The others in their order: `HeaderMap::remove` would put the last one in its place.
+pub fn fields_without(mut fields: HeaderMap, without: &HeaderName) -> HeaderMap {
+    let mut rest = HeaderMap::with_capacity(fields.len());
+    let mut name = None;
+    for (next, value) in fields.drain() {
+        name = next.or(name);
+        if let Some(name) = name.as_ref().filter(|name| *name != without) {
+            rest.append(name.clone(), value);
+        }
+    }
+    rest
 }
 
 /// HTTP/2 may cut cookies into lines, HTTP/1.1 must not, and whether the upstream speaks it is not known yet.
@@ -131,6 +154,17 @@ mod tests {
         let came = [("connection", "content-length, host"), ("host", "localhost"), ("content-length", "5")];
         let expected = [("host", "up.example"), ("content-length", "5")];
         assert_eq!(list(&sent(&came, Version::HTTP_11, false)), expected);
+    }
+
+    #[test]
+    fn a_connection_that_the_client_ends_is_not_said_to_stay() {
+        let came = map(&[("a", "1"), ("connection", "keep-alive"), ("b", "2"), ("b", "3")]);
+        let fields = |stays| response_fields(&came, Version::HTTP_11, false, stays);
+        assert_eq!(list(&fields(true)), list(&came));
+        assert_eq!(list(&fields(false)), [("a", "1"), ("b", "2"), ("b", "3")]);
+        let keeps = |version, value| keeps_alive(version, &map(&[("connection", value)]));
+        assert!(keeps(Version::HTTP_11, "x") && !keeps(Version::HTTP_11, "x, Close"));
+        assert!(keeps(Version::HTTP_10, "Keep-Alive") && !keeps(Version::HTTP_10, "x"));
     }
 
     #[test]
