@@ -6,6 +6,7 @@ use claude_trace_core::pipeline::Pipeline;
 use claude_trace_core::pipeline::recorder::Stats;
 use claude_trace_net::connect::Connector;
 use claude_trace_net::{Config, Proxy, Tape};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -50,6 +51,16 @@ impl Serving {
         let address = proxy.address();
         self.runtime.spawn(proxy.serve());
         Ok(address)
+    }
+
+    /// Lets this process have as many connections as the system allows: an exchange takes two. Programs that are started
+    /// afterwards inherit it, and old ones cannot cope (`select`).
+    pub fn widen(&self) {
+        let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+        if current != maximum {
+            // It serves fewer clients then.
+            let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+        }
     }
 
     /// Ends what is open, with the reason in its records, and waits for the log. Says whether the log has all.

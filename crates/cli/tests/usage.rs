@@ -57,10 +57,18 @@ fn a_wrong_command_line_is_told_with_what_was_meant() {
 
 #[test]
 fn what_comes_later_says_so_in_one_line() {
-    for args in [&["--generate-html", "log.jsonl"][..], &["--index"], &["run", "--capture", "mitm", "--", "/bin/true"]] {
+    for args in [
+        &["--generate-html", "log.jsonl"][..],
+        &["--index"],
+        &["run", "--capture", "mitm", "--", "/bin/true"],
+    ] {
         let done = run(args);
         assert_eq!((done.code, done.stdout.as_str()), (2, ""), "{args:?}");
-        assert!(done.stderr.contains("comes with a later version") && done.stderr.lines().count() == 1, "{}", done.stderr);
+        assert!(
+            done.stderr.contains("comes with a later version") && done.stderr.lines().count() == 1,
+            "{}",
+            done.stderr
+        );
     }
 }
 

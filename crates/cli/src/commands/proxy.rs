@@ -85,6 +85,7 @@ impl Reverse {
         let recording = self.recording.recording()?;
         let timeout = Duration::from_millis(self.connect_timeout_ms);
         let serving = Serving::start(&recording, &trusted(&self.ca_file), timeout)?;
+        serving.widen();
         let token = self.token()?;
         let access = match (&token, self.allow_remote) {
             (Some(token), true) => Access::Remote(token.clone()),

@@ -4,18 +4,18 @@ use crate::failure::Failure;
 use rustix::process::{
     Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, kill_process, setrlimit, waitid,
 };
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGUSR1, SIGUSR2, SIGWINCH};
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::origin::WithOrigin;
 use signal_hook::low_level::siginfo::Cause;
 use std::ffi::OsString;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IsTerminal};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus};
 
 /// Those that are sent to a process to tell it something.
-const TOLD: [i32; 6] = [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2];
+const TOLD: [i32; 9] = [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT, SIGWINCH];
 
 /// A client that is about to be started.
 pub struct Child {
@@ -102,18 +102,36 @@ impl Child {
             // Kept, so that none of them ends us before we have said what was recorded.
             signals
         });
-        // Its number stays its own until it is waited for: no signal can reach another process.
-        let waited = loop {
-            match waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
-                Err(rustix::io::Errno::INTR) => {}
-                other => break other,
-            }
-        };
+        let waited = wait(pid);
         drop(kept);
         handle.close();
         let _ = passing.join();
         waited.map_err(Failure::new)?;
         child.wait().map(Ended).map_err(Failure::new)
+    }
+}
+
+/// Waits for its end. Its number stays its own until it is waited for again: no signal can reach another process.
+///
+/// While it is stopped (Ctrl-Z), so is this process if there is a terminal: its shell watches us, and takes the terminal back
+/// only then. Nothing else stops us, so that who is continued is never stopped anew by a stop that has passed.
+fn wait(pid: Pid) -> rustix::io::Result<()> {
+    let has_terminal =
+        std::io::stdin().is_terminal() || std::io::stdout().is_terminal() || std::io::stderr().is_terminal();
+    loop {
+        match waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT)
+        {
+            Ok(Some(status)) if status.stopped() => {
+                // Taken, so that it is not told again.
+                let stopped = waitid(WaitId::Pid(pid), WaitIdOptions::STOPPED | WaitIdOptions::NOHANG);
+                if has_terminal && matches!(stopped, Ok(Some(_))) {
+                    let _ = kill_process(rustix::process::getpid(), Signal::STOP);
+                }
+            }
+            Ok(_) => return Ok(()),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
     }
 }
 

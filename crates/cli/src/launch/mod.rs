@@ -119,7 +119,7 @@ impl Launch {
         let mut child = Child::new(&self.program, around.settings_override(self.args, &plan.variables)?);
         child.set(&plan.variables);
         child.set(&around.no_proxy());
-        let ended = child.run(passed_on);
+        let ended = child.run_with(passed_on, |_| serving.widen());
         let (stats, complete) = serving.stop("the client has ended");
         let ended: Ended = ended?;
         recover(recording);
