@@ -9,7 +9,7 @@
 //   around    arguments, variables and terminal
 //   input     all of stdin
 //   fail      ends with 7
-//   be-killed ends by SIGKILL, at its own hands, when something was said on the terminal or stdin
+//   pid       its number
 
 const VARIABLES = ['ANTHROPIC_BASE_URL', 'OPENAI_BASE_URL', 'ENABLE_TOOL_SEARCH', 'NODE_OPTIONS', 'NO_PROXY', 'CLAUDE_TRACE_ZERO_LATENCY', 'CLAUDE_TRACE_INCLUDE_ALL_REQUESTS'];
 
@@ -39,7 +39,7 @@ const ACTS = {
   },
   input: async () => say('input', await process.stdin.setEncoding('utf8').toArray().then((parts) => parts.join(''))),
   fail: () => (process.exitCode = 7),
-  'be-killed': () => process.kill(process.pid, 'SIGKILL'),
+  pid: () => say('pid', process.pid),
 };
 
 (async () => {

@@ -23,7 +23,7 @@ const STUCK_MS = 60_000;
  * @property {Record<string, string>} [env] beside PATH and a HOME of its own; nothing else is inherited
  * @property {string} [cwd] default: a fresh folder
  * @property {string} [home] default: a fresh folder
- * @property {string} [input] all of stdin; default: none
+ * @property {string | true} [input] all of stdin, or a pipe that stays open; default: none
  * @property {string} [program] default: the command
  *
  * @typedef {{ code: number | null, signal: NodeJS.Signals | null, stdout: string, stderr: string }} End
@@ -45,7 +45,7 @@ class Running {
       CLAUDE_TRACE_RUNTIME_DIR: path.join(home, 'runtime'),
     };
     this.child = spawn(program, args, { cwd, env: { ...own, ...env }, stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] });
-    if (input !== undefined) this.child.stdin?.end(input);
+    if (typeof input === 'string') this.child.stdin?.end(input);
     this.child.stdout?.setEncoding('utf8').on('data', (text) => (this.stdout += text));
     this.child.stderr?.setEncoding('utf8').on('data', (text) => (this.stderr += text));
     const timer = setTimeout(() => this.child.kill('SIGKILL'), STUCK_MS);
