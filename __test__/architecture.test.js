@@ -80,6 +80,15 @@ test('what is pure touches no file, clock or thread', () => {
   assert.deepEqual(wrong, []);
 });
 
+/** What each crate may use of the others. */
+const CRATES = { core: [], query: [], net: ['core'], cli: ['core', 'net', 'query'] };
+
+test('crates use only those below them', () => {
+  const uses = (/** @type {string} */ manifest) => [...fs.readFileSync(path.join(root, manifest), 'utf8').matchAll(/path = "(?:\.\.|crates)\/(\w+)"/g)].map(([, name]) => name).sort();
+  for (const name of fs.readdirSync(path.join(root, 'crates'))) assert.deepEqual(uses(`crates/${name}/Cargo.toml`), CRATES[/** @type {keyof typeof CRATES} */ (name)], name);
+  assert.deepEqual(uses('Cargo.toml'), ['core'], 'the addon has no sockets of its own');
+});
+
 test('the core knows neither Node nor sockets', () => {
   const manifest = fs.readFileSync(path.join(root, 'crates/core/Cargo.toml'), 'utf8');
   assert.doesNotMatch(manifest, /^(napi|tokio|hyper|axum|rustls)/m);

@@ -21,9 +21,9 @@ use std::process::ExitCode;
     args_conflicts_with_subcommands = true,
     override_usage = "claude-trace [OPTIONS] [-- ARGUMENTS OF CLAUDE CODE]\n       claude-trace <COMMAND>",
     after_help = "`claude-trace COMMAND --help` says more of each.\n\n\
-                  Exit codes: Claude Code's own, or the signal that ended it; of a command: 0, all is well; 1, problems were found;\n\
-                  2, the command line is wrong, or a file cannot be used. 126 and 127: Claude Code cannot be executed, or was not\n\
-                  found."
+                  Exit codes: Claude Code's own, or the signal that ended it; 2, it was not started; 126, it\n\
+                  cannot be executed; 127, it was not found. Of a command: 0, all is well; 1, problems were\n\
+                  found; 2, the command line is wrong, or a file cannot be used."
 )]
 pub struct Args {
     #[command(subcommand)]
@@ -58,6 +58,9 @@ pub fn run() -> ExitCode {
     let done = match launch::split(&Args::command(), std::env::args_os().skip(1).collect()) {
         Words::Slip { word, meant } => Err(Failure::new(format_args!(
             "there is no command '{word}'; '{meant}' is one. For Claude Code: claude-trace -- {word}"
+        ))),
+        Words::Misplaced { word } => Err(Failure::new(format_args!(
+            "'{word}' comes before its options: claude-trace {word} [OPTIONS]. For Claude Code: claude-trace [OPTIONS] -- {word}"
         ))),
         Words::Ours(words) => parse(words).and_then(|args| args.run(Vec::new())),
         Words::Launch { ours, clients } => parse(ours).and_then(|args| args.run(clients)),

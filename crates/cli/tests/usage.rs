@@ -37,6 +37,7 @@ fn a_wrong_command_line_is_told_with_what_was_meant() {
         (&["verify", "--jsn", "x"], "'--json'"),
         (&["run", "--captrue", "proxy", "--", "x"], "'--capture'"),
         (&["run"], "<COMMAND>"),
+        (&["--log", "x", "run", "--", "y"], "claude-trace run [OPTIONS]"),
         (&["proxy", "--upstream", "api.anthropic.com"], "http(s)://host"),
         (&["proxy", "--listen", "0.0.0.0:0"], "--allow-remote"),
         (&["proxy", "--listen", "0.0.0.0:0", "--allow-remote"], "CLAUDE_TRACE_PROXY_TOKEN"),

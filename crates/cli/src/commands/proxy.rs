@@ -28,12 +28,14 @@ Examples:
   claude-trace proxy --upstream https://api.openai.com --listen 127.0.0.1:8081
   OPENAI_BASE_URL=http://127.0.0.1:8081/v1 python agent.py
 
-It serves programs of this machine alone. For others, with a token that they send as the first part of the path (or in the
-field x-claude-trace-token):
-  CLAUDE_TRACE_PROXY_TOKEN=$(openssl rand -hex 16) claude-trace proxy --listen 0.0.0.0:8080 --allow-remote
+It serves programs of this machine alone. For others, with a token that they send as the first
+part of the path (or in the field x-claude-trace-token):
+  export CLAUDE_TRACE_PROXY_TOKEN=$(openssl rand -hex 16)
+  claude-trace proxy --listen 0.0.0.0:8080 --allow-remote
 
-Environment: CLAUDE_TRACE_PROXY_TOKEN; HTTPS_PROXY, HTTP_PROXY and NO_PROXY on the way to the upstream; SSL_CERT_FILE and
-NODE_EXTRA_CA_CERTS for what is trusted there; and the recorder's own (docs/configuration.md).
+Environment: CLAUDE_TRACE_PROXY_TOKEN; HTTPS_PROXY, HTTP_PROXY and NO_PROXY on the way to the
+upstream; SSL_CERT_FILE and NODE_EXTRA_CA_CERTS for what is trusted there; and the recorder's own
+(docs/configuration.md).
 
 Exit codes: 0, it was stopped; 2, it could not start.")]
 pub struct Reverse {

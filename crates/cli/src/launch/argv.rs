@@ -14,6 +14,8 @@ pub enum Words {
     Ours(Vec<OsString>),
     /// A client is launched: our options, the client's words.
     Launch { ours: Vec<OsString>, clients: Vec<OsString> },
+    /// One of our subcommands behind options, where it would be a word of the client's.
+    Misplaced { word: String },
     /// The first word looks like a slip of one of our subcommands.
     Slip { word: String, meant: String },
 }
@@ -38,6 +40,11 @@ pub fn split(command: &Command, words: Vec<OsString>) -> Words {
             break;
         }
         let Some(values) = values_of(command, &word) else {
+            let name =
+                word.to_str().filter(|name| clients.is_empty() && command.find_subcommand(name).is_some());
+            if let Some(name) = name {
+                return Words::Misplaced { word: name.to_owned() };
+            }
             clients.push(word);
             continue;
         };
@@ -148,6 +155,13 @@ mod tests {
         for word in ["doctor", "config", "update", "Verify this", "proxies"] {
             assert_eq!(of(&[word]), launch(&[], &[word]));
         }
+    }
+
+    #[test]
+    fn a_subcommand_behind_our_options_is_no_word_for_the_client() {
+        assert_eq!(of(&["--log", "x", "run", "--", "y"]), Words::Misplaced { word: "run".into() });
+        assert_eq!(of(&["--log", "x", "--", "run"]), launch(&["--log", "x"], &["run"]));
+        assert_eq!(of(&["-p", "run"]), launch(&[], &["-p", "run"]));
     }
 
     proptest! {

@@ -18,7 +18,7 @@ pub enum Capture {
     Proxy,
     /// A TLS proxy; comes with a later version.
     Mitm,
-    /// The recorder is loaded into Bun (BUN_OPTIONS): sees what goes through the global fetch.
+    /// The recorder is loaded into Bun (BUN_OPTIONS); sees the global fetch alone.
     Bun,
 }
 
@@ -64,13 +64,13 @@ pub struct LaunchArgs {
 Examples:
   claude-trace run -- python agent.py
   claude-trace run -- node --test agent.test.js
-  claude-trace run --base-url GOOGLE_GEMINI_BASE_URL=https://generativelanguage.googleapis.com -- some-agent
+  claude-trace run --base-url MY_AGENT_URL=https://llm.example/v1 -- my-agent
 
-Environment: ANTHROPIC_BASE_URL, OPENAI_BASE_URL and the base URLs of Bedrock, Vertex and Foundry name the real APIs;
-HTTPS_PROXY, NO_PROXY and NODE_EXTRA_CA_CERTS hold for the way to them.
+Environment: ANTHROPIC_BASE_URL, OPENAI_BASE_URL and the base URLs of Bedrock, Vertex and Foundry
+name the real APIs; HTTPS_PROXY, NO_PROXY and NODE_EXTRA_CA_CERTS hold for the way to them.
 
-Exit codes: the program's, or the signal that ended it; 2, it was not started; 126, it cannot be executed; 127, it was not
-found.")]
+Exit codes: the program's, or the signal that ended it; 2, it was not started; 126, it cannot be
+executed; 127, it was not found.")]
 pub struct Run {
     #[command(flatten)]
     options: LaunchArgs,
