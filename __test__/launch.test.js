@@ -185,6 +185,17 @@ test('Claude Code is told to search tools where the first party is behind us, an
   }
 });
 
+// Found with opencode: the AI SDK takes ANTHROPIC_BASE_URL to end in the version, and its user had never set one.
+test('a client that takes the version to be in the base URL asks for what exists', async () => {
+  await standin.reset();
+  const client = script('agent.js', "fetch(process.env.ANTHROPIC_BASE_URL + '/messages', { method: 'POST', body: '{}' }).then((response) => response.text());");
+  const run = await runCommand(['run', '--upstream', standin.url, '--', nativeAgent(), client]);
+  const [record] = await assertRecorded(run);
+  assert.equal(record.request.url, `${standin.url}/v1/messages`);
+  const own = await runCommand(['run', '--', nativeAgent(), client], { env: { ANTHROPIC_BASE_URL: standin.url } });
+  assert.equal(readLog(own.cwd)[0].value.request.url, `${standin.url}/messages`, 'a URL of the user’s own is left alone');
+});
+
 test('a forward proxy of the user is for what lies beyond us', async () => {
   await standin.reset();
   const env = { HTTP_PROXY: 'http://127.0.0.1:9', NO_PROXY: 'a.example' };

@@ -13,12 +13,16 @@ pub struct Upstream {
     authority: Authority,
     /// `` or `/a/b`, without a slash at its end.
     prefix: String,
+    /// A base path whose `/messages` is asked for as `/v1/messages`.
+    version_below: Option<String>,
 }
 
 impl Upstream {
     /// The URL of a request for `target` (what a client asked of us). `None` if the two make no URL.
     pub fn url(&self, target: &Uri) -> Option<Uri> {
         let asked = target.path_and_query().map_or("/", PathAndQuery::as_str);
+        let versioned = self.versioned(asked);
+        let asked = versioned.as_deref().unwrap_or(asked);
         let path = if self.prefix.is_empty() {
             PathAndQuery::from_str(asked)
         } else {
@@ -30,6 +34,23 @@ impl Upstream {
         parts.authority = Some(self.authority.clone());
         parts.path_and_query = Some(path.ok()?);
         Uri::from_parts(parts).ok()
+    }
+
+    /// For a client of the Anthropic API that is told a base URL that its user never chose. To most, the version is a part of
+    /// the path; to the AI SDK it is a part of the base URL, and it would ask for `/messages`, which no server has.
+    pub fn with_version_of_messages(mut self) -> Self {
+        if !self.prefix.ends_with("/v1") {
+            self.version_below = Some(self.prefix.clone());
+        }
+        self
+    }
+
+    fn versioned(&self, asked: &str) -> Option<String> {
+        let base = self.version_below.as_deref()?;
+        let rest = asked.strip_prefix(base)?;
+        let below = rest.strip_prefix("/messages")?;
+        let is_whole = below.is_empty() || below.starts_with(['/', '?']);
+        is_whole.then(|| format!("{base}/v1{rest}"))
     }
 
     /// `scheme://host[:port]`.
@@ -86,7 +107,7 @@ impl FromStr for Upstream {
             return wrong("it has a query");
         }
         let prefix = path.as_ref().map_or("", PathAndQuery::path).trim_end_matches('/').to_owned();
-        Ok(Self { scheme, authority, prefix })
+        Ok(Self { scheme, authority, prefix, version_below: None })
     }
 }
 
@@ -123,6 +144,25 @@ mod tests {
         assert_eq!(url("https://a.b/llm/", "/v1/messages"), "https://a.b/llm/v1/messages");
         assert_eq!(url("http://[::1]:8080", "http://localhost:1/x"), "http://[::1]:8080/x");
         assert_eq!(url("http://a.b/p", "*"), "http://a.b/p/*");
+    }
+
+    #[test]
+    fn the_version_is_added_for_those_who_take_it_to_be_in_the_base_url() {
+        let url = |base: &str, target: &str| {
+            let (upstream, _) = base.parse::<Upstream>().unwrap().with_version_of_messages().split_prefix();
+            upstream.url(&target.parse().unwrap()).unwrap().path_and_query().unwrap().to_string()
+        };
+        assert_eq!(url("https://a.b", "/messages?x"), "/v1/messages?x");
+        assert_eq!(url("https://a.b/llm", "/llm/messages/count_tokens"), "/llm/v1/messages/count_tokens");
+        for (base, asked) in [
+            ("https://a.b", "/v1/messages"),
+            ("https://a.b", "/messagesx"),
+            ("https://a.b", "/x/messages"),
+            ("https://a.b/v1", "/v1/messages"),
+            ("https://a.b/llm", "/messages"),
+        ] {
+            assert_eq!(url(base, asked), asked, "{base}");
+        }
     }
 
     #[test]

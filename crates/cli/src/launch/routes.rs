@@ -122,9 +122,11 @@ impl Plan {
     pub fn proxied(options: &LaunchArgs, around: &Surroundings) -> Result<Self, Failure> {
         let mut plan = Self::default();
         let calls = if options.include_all_requests { Selection::All } else { Selection::ModelCalls };
-        let anthropic = match &options.upstream {
-            Some(upstream) => upstream.clone(),
-            None => around.url(ANTHROPIC)?.unwrap_or_else(|| parsed(FIRST_PARTY)),
+        // A URL of the user's own is what his client understands.
+        let anthropic = match (&options.upstream, around.url(ANTHROPIC)?) {
+            (Some(upstream), _) => upstream.clone().with_version_of_messages(),
+            (None, Some(own)) => own,
+            (None, None) => parsed(FIRST_PARTY).with_version_of_messages(),
         };
         plan.told_of_tools(&anthropic, around);
         plan.route(ANTHROPIC, anthropic, calls, around);
