@@ -146,6 +146,17 @@ test('our options reach the recorder in a client of Node’s', async () => {
   assert.deepEqual(fs.readdirSync(path.join(run.cwd, '.claude-trace')), ['mine.jsonl']);
 });
 
+test('what goes to OpenAI is recorded by either capture', async () => {
+  await standin.reset();
+  const ask = script('agent.js', `#!/usr/bin/env node\nfetch(process.env.OPENAI_BASE_URL + '/chat/completions', { method: 'POST', body: '{"model":"gpt-standin"}' }).then((response) => response.text());\n`);
+  for (const client of [[ask], [nativeAgent(), ask]]) {
+    await standin.reset();
+    const run = await runCommand(['run', '--', ...client], { env: { OPENAI_BASE_URL: `${standin.url}/v1` } });
+    const [record] = await assertRecorded(run);
+    assert.equal(record.request.url, `${standin.url}/v1/chat/completions`);
+  }
+});
+
 test('two runs with one name continue one log, and each tells of its own exchanges', async () => {
   await standin.reset();
   const [cwd, home] = [freshFolder(), freshFolder()];

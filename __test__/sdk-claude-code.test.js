@@ -3,7 +3,8 @@
 const assert = require('node:assert/strict');
 const path = require('node:path');
 const { after, before, test } = require('node:test');
-const { assertLogMatches, isPartial } = require('./support/log');
+const { runCommand } = require('./support/command');
+const { assertLogMatches, isPartial, readLog } = require('./support/log');
 const { runBothWays } = require('./support/run-client');
 const { Standin } = require('./support/standin');
 
@@ -48,6 +49,20 @@ for (const format of ['text', 'json']) {
     assert.equal(results.find((/** @type {any} */ block) => block.type === 'tool_result').content, 'hi');
   });
 }
+
+test('the command starts it with the loader, and all is the same', async () => {
+  const args = ['-p', 'Say hi with Bash', '--output-format', 'json', '--model', 'claude-standin-agent', '--allowedTools', 'Bash(echo:*)'];
+  await standin.reset();
+  const direct = await runCommand(args, { program: CLAUDE, env: { ...ENV, ANTHROPIC_BASE_URL: standin.url } });
+  await standin.account();
+  await standin.reset();
+  const traced = await runCommand(['--claude-path', CLAUDE, '--upstream', standin.url, ...args], { env: ENV });
+  assert.deepEqual([traced.code, normalise(traced.stdout)], [direct.code, normalise(direct.stdout)]);
+  assert.match(traced.stdout, /Done\. The tool said: hi\./);
+  assert.equal(traced.stderr.replace(/^claude-trace: 2 exchanges recorded in .*\n$/m, ''), direct.stderr);
+  const account = (await standin.account()).filter(({ url }) => url.includes('/v1/messages'));
+  for (const { record } of assertLogMatches(account, readLog(traced.cwd))) assert.equal(record.value.trace.via, 'undici');
+});
 
 test('without include-all and further hosts Claude Code has exactly its Messages calls on record', async () => {
   const { account, records } = await runBothWays(standin, CLAUDE, {

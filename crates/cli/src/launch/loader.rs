@@ -22,11 +22,12 @@ pub struct Logs {
     pub before: Vec<(PathBuf, u64)>,
 }
 
-/// Gives the client the recorder.
+/// Gives the client the recorder, which records `hosts` too.
 pub fn prepare(
     child: &mut Child,
     capture: Capture,
     options: &LaunchArgs,
+    hosts: &[String],
     recording: &Recording,
 ) -> Result<Logs, Failure> {
     let loader = loader()?;
@@ -50,10 +51,10 @@ pub fn prepare(
     if options.include_all_requests {
         child.set_one("CLAUDE_TRACE_INCLUDE_ALL_REQUESTS", "true");
     }
-    if !options.base_url.is_empty() {
+    if !hosts.is_empty() {
         let known = set("CLAUDE_TRACE_HOSTS").map(|hosts| hosts.to_string_lossy().into_owned());
-        let more = options.base_url.iter().map(|other| other.upstream.to_string());
-        child.set_one("CLAUDE_TRACE_HOSTS", known.into_iter().chain(more).collect::<Vec<_>>().join(","));
+        let all: Vec<_> = known.iter().chain(hosts).map(String::as_str).collect();
+        child.set_one("CLAUDE_TRACE_HOSTS", all.join(","));
     }
     let folder = config.log_directory.clone();
     Ok(Logs { before: of_run(&folder, &name), folder, name })

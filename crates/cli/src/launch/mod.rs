@@ -86,11 +86,11 @@ impl Launch {
         recording: &Recording,
         around: &Surroundings,
     ) -> Result<ExitCode, Failure> {
-        let plan = Plan::direct(&self.options);
+        let plan = Plan::direct(&self.options, around)?;
         let passed_on = PassedOn::listen()?;
         let mut child = Child::new(&self.program, around.settings_override(self.args, &plan.variables)?);
         child.set(&plan.variables);
-        let log = loader::prepare(&mut child, capture, &self.options, recording)?;
+        let log = loader::prepare(&mut child, capture, &self.options, &plan.hosts, recording)?;
         let ended = child.run(passed_on)?;
         recover(recording);
         recording.say(Level::Info, &Summary::of_logs(&log).words(&plan));

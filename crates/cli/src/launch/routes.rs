@@ -49,6 +49,8 @@ pub struct Plan {
     pub routes: Vec<Route>,
     /// Variables of the client.
     pub variables: Vec<(String, String)>,
+    /// Base URLs that a recorder in the client's process has to know, beside those that it knows.
+    pub hosts: Vec<String>,
     /// What the closing line adds.
     pub remarks: Vec<String>,
     pub warnings: Vec<String>,
@@ -89,6 +91,10 @@ impl Surroundings {
         self.get(name).map(parse).transpose()
     }
 
+    fn openai(&self) -> Result<Upstream, Failure> {
+        Ok(self.url(OPENAI)?.unwrap_or_else(|| parsed("https://api.openai.com/v1")))
+    }
+
     /// The client's arguments, changed where its settings would outdo the variables.
     pub fn settings_override(
         &self,
@@ -110,12 +116,17 @@ impl Surroundings {
 }
 
 impl Plan {
-    /// For a client that records itself: it is told only what the options say.
-    pub fn direct(options: &LaunchArgs) -> Self {
+    /// For a client that records itself: it is told only what the options say. What a proxy would record is recorded.
+    pub fn direct(options: &LaunchArgs, around: &Surroundings) -> Result<Self, Failure> {
         let upstream = options.upstream.iter().map(|upstream| (ANTHROPIC.to_owned(), upstream.to_string()));
         let others =
             options.base_url.iter().map(|other| (other.variable.clone(), other.upstream.to_string()));
-        Self { variables: upstream.chain(others).collect(), ..Self::default() }
+        let variables = upstream.chain(others).collect();
+        // Claude Code says nothing to OpenAI.
+        let openai = if around.is_claude { None } else { Some(around.openai()?) };
+        let named = options.base_url.iter().map(|other| &other.upstream);
+        let hosts = openai.iter().chain(named).map(Upstream::to_string).collect();
+        Ok(Self { variables, hosts, ..Self::default() })
     }
 
     /// For a client that speaks to proxies.
@@ -141,8 +152,7 @@ impl Plan {
                 plan.route(name, upstream, calls, around);
             }
         }
-        let openai = around.url(OPENAI)?.unwrap_or_else(|| parsed("https://api.openai.com/v1"));
-        plan.route(OPENAI, openai, Selection::All, around);
+        plan.route(OPENAI, around.openai()?, Selection::All, around);
         for other in &options.base_url {
             plan.routes.retain(|route| route.variable != other.variable);
             plan.route(&other.variable, other.upstream.clone(), Selection::All, around);
@@ -299,6 +309,20 @@ mod tests {
                 "X https://x.example All"
             ]
         );
+    }
+
+    #[test]
+    fn a_client_that_records_itself_knows_the_same_hosts() {
+        let hosts = |is_claude, variables: &[(&str, &str)], options: &LaunchArgs| {
+            Plan::direct(options, &around(is_claude, variables)).unwrap().hosts
+        };
+        let none = LaunchArgs::default();
+        assert_eq!(hosts(false, &[], &none), ["https://api.openai.com/v1"]);
+        assert_eq!(hosts(false, &[("OPENAI_BASE_URL", "http://127.0.0.1:9")], &none), ["http://127.0.0.1:9"]);
+        assert!(hosts(true, &[], &none).is_empty());
+        let more =
+            LaunchArgs { base_url: vec!["X=https://x.example/a".parse().unwrap()], ..LaunchArgs::default() };
+        assert_eq!(hosts(true, &[], &more), ["https://x.example/a"]);
     }
 
     #[test]
