@@ -1,4 +1,4 @@
-//! Reverse proxies in the background of a command: a runtime on threads of its own, and the tape that they tell.
+//! Reverse proxies in the background of a command: workers, each a runtime on a thread of its own, and the tape that they tell.
 
 use crate::failure::Failure;
 use crate::recording::Recording;
@@ -10,7 +10,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
 
 /// More threads than this are of no use to what only moves bytes.
 const MAX_THREADS: usize = 4;
@@ -19,9 +20,15 @@ const DRAIN: Duration = Duration::from_secs(5);
 
 /// Proxies that serve until this is stopped.
 pub struct Serving {
-    runtime: Runtime,
+    workers: Vec<Worker>,
     connector: Connector,
     tape: Tape,
+}
+
+struct Worker {
+    handle: Handle,
+    /// Its thread ends when this is dropped.
+    _running: oneshot::Sender<()>,
 }
 
 impl Serving {
@@ -32,24 +39,23 @@ impl Serving {
         connect_timeout: Duration,
     ) -> Result<Self, Failure> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(threads)
-            .thread_name("ct-proxy")
-            .enable_all()
-            .build()
+        let workers: Result<_, _> = (0..threads).map(|_| Worker::start()).collect();
+        let workers = workers
             .map_err(|error| Failure::new(format_args!("cannot start the proxy's threads: {error}")))?;
         let pipeline = Pipeline::new(recording.config.clone(), recording.notices()).map_err(Failure::new)?;
         let tape = Tape::new(&pipeline, threads).expect("a new pipeline has not ended");
         let connector = Connector::new(roots, connect_timeout).map_err(Failure::new)?;
-        Ok(Self { runtime, connector, tape })
+        Ok(Self { workers, connector, tape })
     }
 
     /// Adds a proxy, and returns where it listens.
     pub fn add(&self, config: Config) -> Result<SocketAddr, Failure> {
         let binding = Proxy::bind(config, &self.connector, self.tape.clone());
-        let proxy = self.runtime.block_on(binding).map_err(Failure::new)?;
+        let first = &self.workers[0].handle;
+        let proxy = first.block_on(binding).map_err(Failure::new)?;
         let address = proxy.address();
-        self.runtime.spawn(proxy.serve());
+        let handles: Vec<_> = self.workers.iter().map(|worker| worker.handle.clone()).collect();
+        first.spawn(async move { proxy.serve(&handles).await });
         Ok(address)
     }
 
@@ -66,7 +72,19 @@ impl Serving {
     /// Ends what is open, with the reason in its records, and waits for the log. Says whether the log has all.
     pub fn stop(self, why: &'static str) -> (Stats, bool) {
         let complete = self.tape.close(why, Instant::now() + DRAIN);
-        self.runtime.shutdown_background();
         (self.tape.stats(), complete)
+    }
+}
+
+impl Worker {
+    fn start() -> std::io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let (running, ended) = oneshot::channel::<()>();
+        std::thread::Builder::new().name("ct-proxy".into()).spawn(move || {
+            let _ = runtime.block_on(ended);
+            runtime.shutdown_background();
+        })?;
+        Ok(Self { handle, _running: running })
     }
 }

@@ -4,7 +4,7 @@ use super::access::Access;
 use super::body::{RequestBody, ResponseBody};
 use super::patience::Patience;
 use super::selection::Selection;
-use super::{answer, hop, upgrade};
+use super::{Config, answer, hop, upgrade};
 use crate::connect::{Connector, Dial};
 use crate::failure::Failure;
 use crate::tape::{Exchange, Tape};
@@ -23,7 +23,7 @@ use std::sync::{Arc, OnceLock};
 /// The upstream's answer, or the proxy's own.
 pub type Answer = Response<Either<ResponseBody, Full<Bytes>>>;
 
-/// What all connections of a proxy share.
+/// What all connections of a worker share.
 pub struct Forward {
     upstream: Upstream,
     origin: String,
@@ -55,20 +55,9 @@ struct Sent {
 }
 
 impl Forward {
-    pub fn new(
-        upstream: Upstream,
-        access: Access,
-        selection: Selection,
-        connector: Connector,
-        tape: Tape,
-    ) -> Self {
+    pub fn new(Config { upstream, access, selection, .. }: Config, connector: Connector, tape: Tape) -> Self {
         let (origin, host) = (upstream.origin(), upstream.host_field());
         Self { upstream, origin, host, access, selection, http1: connector.http1(), connector, tape }
-    }
-
-    /// A connection has come: a request will.
-    pub fn prepare(&self) {
-        self.tape.prepare();
     }
 
     fn exchange(&self, request: &request::Parts) -> Option<Exchange> {

@@ -17,6 +17,10 @@
 //! **What it costs.** Under 0.3 ms to the first byte on a warm connection, nothing visible to a chunk; 2,000 streams at
 //! once. `benchmark/proxy` has the figures.
 //!
+//! **Threads.** A connection stays on one thread, and so do its connections to the upstream: waking another thread twice for
+//! each chunk would cost more than all that is done with it. So each worker is a runtime of one thread with a pool of its own,
+//! and connections go to the workers in turn.
+//!
 //! **What is on record.** What came from the client, with the upstream's URL, and what the upstream answered; before either
 //! is passed on, so that nothing a client received is missing when this process is killed. What the proxy answers itself
 //! (an upstream that cannot be reached, a request that is refused) is no response of the upstream's: of the first there is
@@ -53,6 +57,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 
 /// Clients bound themselves; this bounds what a broken one can hold.
 const MAX_HTTP2_STREAMS: u32 = 4096;
@@ -80,23 +85,22 @@ pub struct Config {
 pub struct Proxy {
     listener: TcpListener,
     address: SocketAddr,
-    forward: Arc<Forward>,
-    is_remote: bool,
+    config: Config,
+    connector: Connector,
+    tape: Tape,
 }
 
 impl Proxy {
     /// Begins to listen. Connections wait until [`Self::serve`].
     pub async fn bind(config: Config, connector: &Connector, tape: Tape) -> Result<Self> {
         let asked = config.listen;
-        let is_remote = !asked.ip().is_loopback();
-        if is_remote && !matches!(config.access, Access::Remote(_)) {
+        if !asked.ip().is_loopback() && !matches!(config.access, Access::Remote(_)) {
             return Err(Error::Remote { address: asked });
         }
         let failed = |source| Error::Listen { address: asked, source };
         let listener = TcpListener::bind(asked).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let forward = Forward::new(config.upstream, config.access, config.selection, connector.clone(), tape);
-        Ok(Self { listener, address, forward: Arc::new(forward), is_remote })
+        Ok(Self { listener, address, config, connector: connector.clone(), tape })
     }
 
     /// Where it listens.
@@ -104,15 +108,24 @@ impl Proxy {
         self.address
     }
 
-    /// Serves connections, each in a task of its own, for as long as it is polled.
-    pub async fn serve(self) {
+    /// Serves connections for as long as it is polled, each in a task on one of `workers`, which take turns.
+    pub async fn serve(self, workers: &[Handle]) {
         let server = Arc::new(self.server());
+        let forward =
+            || Arc::new(Forward::new(self.config.clone(), self.connector.clone(), self.tape.clone()));
+        let workers: Vec<_> = workers.iter().map(|worker| (worker, forward())).collect();
+        for (worker, forward) in workers.iter().cycle() {
+            let stream = self.accept().await;
+            self.tape.prepare();
+            worker.spawn(connection(Arc::clone(&server), stream, Arc::clone(forward)));
+        }
+    }
+
+    /// The next connection, free of this thread's runtime.
+    async fn accept(&self) -> std::net::TcpStream {
         loop {
-            match self.listener.accept().await {
-                Ok((stream, _)) => {
-                    self.forward.prepare();
-                    tokio::spawn(connection(Arc::clone(&server), stream, Arc::clone(&self.forward)));
-                }
+            match self.listener.accept().await.and_then(|(stream, _)| stream.into_std()) {
+                Ok(stream) => return stream,
                 // One connection that failed before it was ours, or no room for more: the others go on.
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }
@@ -127,7 +140,7 @@ impl Proxy {
             .preserve_header_case(true)
             .auto_date_header(false)
             .max_headers(MAX_HEADERS)
-            .header_read_timeout(self.is_remote.then_some(REMOTE_HEAD_TIMEOUT));
+            .header_read_timeout((!self.config.listen.ip().is_loopback()).then_some(REMOTE_HEAD_TIMEOUT));
         server
             .http2()
             .timer(TokioTimer::new())
@@ -138,7 +151,12 @@ impl Proxy {
     }
 }
 
-async fn connection(server: Arc<auto::Builder<TokioExecutor>>, stream: TcpStream, forward: Arc<Forward>) {
+async fn connection(
+    server: Arc<auto::Builder<TokioExecutor>>,
+    stream: std::net::TcpStream,
+    forward: Arc<Forward>,
+) {
+    let Ok(stream) = TcpStream::from_std(stream) else { return };
     // A chunk must not wait for the acknowledgement of the one before it.
     let _ = stream.set_nodelay(true);
     let of_connection = Arc::new(OfConnection::new(forward));

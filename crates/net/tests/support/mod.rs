@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 /// Nothing here takes that long: what does is stuck.
@@ -68,7 +69,12 @@ pub async fn proxy_with(upstream: &str, wish: Wish) -> Running {
     };
     let proxy = Proxy::bind(config, &connector, tape.clone()).await.unwrap();
     let address = proxy.address();
-    Running { address, tape, serving: tokio::spawn(proxy.serve()), folder }
+    Running {
+        address,
+        tape,
+        serving: tokio::spawn(async move { proxy.serve(&[Handle::current()]).await }),
+        folder,
+    }
 }
 
 impl Running {
