@@ -157,21 +157,3 @@ test('a bad option is an error that names it', async () => {
     await assert.rejects(promisify(execFile)(process.execPath, [RUN, ...args], { env: ENV }), ({ code, stderr }) => code === 1 && message.test(stderr));
   }
 });
-
-test('the proxy benchmark: direct and ours at two sizes, with every exchange of ours on record', async () => {
-  const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'claude-trace-benchmark-test-')), 'out.json');
-  const run = path.join(__dirname, '../benchmark/proxy/run.js');
-  const args = [run, '--quick', '--rounds', '1', '--streams', '1,8', '--only', 'direct,ours', '--json', file];
-  const first = await promisify(execFile)(process.execPath, args);
-  assert.match(first.stdout, /--quick: no measurement/);
-  assert.equal(first.stdout.match(/^\| (1 stream|8 streams) \| first byte p50 \|/gm)?.length, 2);
-  assert.equal(first.stdout.match(/^\| ours \| (\S+ ms \| ){4}\S+ ms \| [\d,]+ \| [\d,]+ µs \| \d+ MiB \|$/gm)?.length, 2);
-  await promisify(execFile)(process.execPath, [...args, '--append']);
-  const { samples, versions } = JSON.parse(fs.readFileSync(file, 'utf8'));
-  fs.rmSync(path.dirname(file), { recursive: true });
-  assert.deepEqual([samples.length, Object.keys(versions)], [8, ['direct', 'ours']]);
-  for (const { connections, streams, json } of samples) {
-    assert.deepEqual([streams.firstByte.count, streams.chunk.count], [connections * 2, connections * 6]);
-    assert.ok(json.count >= connections && streams.chunk.p50 > 0);
-  }
-});
