@@ -24,7 +24,7 @@ class Connection {
 
   /** @param {net.Socket} socket */
   constructor(socket) {
-    this.#socket = socket.on('data', (data) => this.#heard(data.latin1Slice()));
+    this.#socket = socket.on('data', (data) => this.#heard(data.toString('latin1')));
     for (const event of ['error', 'close']) socket.on(event, (error) => this.#done?.(new Error(`a connection ended: ${error?.message ?? event}`)));
   }
 
@@ -120,6 +120,7 @@ async function measured(connections, work) {
 }
 
 (async () => {
+  /** @type {Connection[]} */
   const connections = [];
   for (let i = 0; i < load.streams; i++) connections.push(await Connection.open(load.port));
   await streams(connections, 3, 1);

@@ -33,7 +33,7 @@ const server = net.createServer({ noDelay: true }, (socket) => {
   let waiting = '';
   socket.on('error', () => socket.destroy());
   socket.on('data', (data) => {
-    waiting += data.latin1Slice();
+    waiting += data.toString('latin1');
     const head = waiting.indexOf('\r\n\r\n');
     if (head === -1 || waiting.length < head + 4 + REQUEST_BYTES) return;
     const asked = /chunks=(\d+)&ms=(\d+)/.exec(waiting.slice(0, head));
