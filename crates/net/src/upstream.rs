@@ -133,6 +133,7 @@ fn without_secrets(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn url(upstream: &str, target: &str) -> String {
         upstream.parse::<Upstream>().unwrap().url(&target.parse().unwrap()).unwrap().to_string()
@@ -199,5 +200,32 @@ mod tests {
         assert_eq!(upstream.under("/llmx"), None);
         let (bare, prefix) = upstream.split_prefix();
         assert_eq!((bare.to_string().as_str(), prefix.as_str()), ("https://a.b", "/llm"));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_asked_for_it_is_asked_of_the_upstream(
+            base in "https?://[a-z]{1,8}(:[0-9]{1,4})?(/[a-z0-9/]{0,10})?",
+            target in "(https?://[ -~]{0,20})?/?[ -~]{0,40}",
+        ) {
+            let upstream: Upstream = match base.parse() {
+                Ok(upstream) => upstream,
+                Err(_) => return Ok(()),
+            };
+            let Ok(target) = target.parse::<Uri>() else { return Ok(()) };
+            for upstream in [upstream.clone(), upstream.with_version_of_messages()] {
+                if let Some(url) = upstream.url(&target) {
+                    prop_assert!(url.to_string().starts_with(&format!("{}/", upstream.origin())), "{}", url);
+                    prop_assert_eq!(url.authority(), Some(&upstream.authority));
+                }
+            }
+        }
+
+        #[test]
+        fn any_text_is_a_base_url_or_is_refused(text in "(https?://)?\\PC{0,60}") {
+            if let Ok(upstream) = text.parse::<Upstream>() {
+                prop_assert_eq!(upstream.to_string().parse::<Upstream>().unwrap(), upstream);
+            }
+        }
     }
 }
