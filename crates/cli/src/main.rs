@@ -8,6 +8,7 @@ mod out;
 mod progress;
 mod recording;
 mod serving;
+mod trust;
 mod words;
 
 use std::process::ExitCode;

@@ -5,7 +5,7 @@ use crate::recording::Recording;
 use claude_trace_core::pipeline::Pipeline;
 use claude_trace_core::pipeline::recorder::Stats;
 use claude_trace_net::connect::Connector;
-use claude_trace_net::{Config, Proxy, Tape};
+use claude_trace_net::{Authority, Config, Interceptor, Proxy, Selection, Tape, Upstream};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -51,12 +51,33 @@ impl Serving {
     /// Adds a proxy, and returns where it listens.
     pub fn add(&self, config: Config) -> Result<SocketAddr, Failure> {
         let binding = Proxy::bind(config, &self.connector, self.tape.clone());
-        let first = &self.workers[0].handle;
-        let proxy = first.block_on(binding).map_err(Failure::new)?;
+        let proxy = self.first().block_on(binding).map_err(Failure::new)?;
         let address = proxy.address();
-        let handles: Vec<_> = self.workers.iter().map(|worker| worker.handle.clone()).collect();
-        first.spawn(async move { proxy.serve(&handles).await });
+        let handles = self.handles();
+        self.first().spawn(async move { proxy.serve(&handles).await });
         Ok(address)
+    }
+
+    /// Adds a TLS proxy that opens connections to `hosts`, and returns what a client takes for `HTTPS_PROXY`.
+    pub fn intercept(
+        &self,
+        hosts: Vec<(Upstream, Selection)>,
+        authority: Authority,
+    ) -> Result<String, Failure> {
+        let binding = Interceptor::bind(hosts, authority, &self.connector, self.tape.clone());
+        let proxy = self.first().block_on(binding).map_err(Failure::new)?;
+        let url = proxy.url();
+        let handles = self.handles();
+        self.first().spawn(async move { proxy.serve(&handles).await });
+        Ok(url)
+    }
+
+    fn first(&self) -> &Handle {
+        &self.workers[0].handle
+    }
+
+    fn handles(&self) -> Vec<Handle> {
+        self.workers.iter().map(|worker| worker.handle.clone()).collect()
     }
 
     /// Lets this process have as many connections as the system allows: an exchange takes two. Programs that are started

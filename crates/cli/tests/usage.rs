@@ -20,7 +20,7 @@ fn help_and_version_go_to_stdout() {
 #[test]
 fn every_command_describes_itself_and_its_exit_codes() {
     let help = run(["--help"]).stdout;
-    for name in ["run", "proxy", "recover", "verify", "repair"] {
+    for name in ["run", "proxy", "ca", "recover", "verify", "repair"] {
         assert!(help.contains(&format!("\n  {name} ")), "{help}");
         let help = run([name, "--help"]).stdout;
         for part in ["Examples:", "Exit codes:"] {
@@ -44,6 +44,7 @@ fn a_wrong_command_line_is_told_with_what_was_meant() {
         (&["--capture", "magic"], "[possible values: node, proxy, mitm, bun]"),
         (&["--log", "../x", "--claude-path", "/bin/true"], "a plain file name"),
         (&["verify"], "<FILE>"),
+        (&["ca", "pth"], "'path'"),
         (&["repair", "a", "b"], "unexpected argument 'b'"),
         (&["repair", "--in-place", "--output", "a", "b"], "cannot be used with"),
         (&["verify", "--max-line", "lots", "x"], "KiB"),
@@ -58,11 +59,7 @@ fn a_wrong_command_line_is_told_with_what_was_meant() {
 
 #[test]
 fn what_comes_later_says_so_in_one_line() {
-    for args in [
-        &["--generate-html", "log.jsonl"][..],
-        &["--index"],
-        &["run", "--capture", "mitm", "--", "/bin/true"],
-    ] {
+    for args in [&["--generate-html", "log.jsonl"][..], &["--index"]] {
         let done = run(args);
         assert_eq!((done.code, done.stdout.as_str()), (2, ""), "{args:?}");
         assert!(

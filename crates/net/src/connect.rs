@@ -3,6 +3,7 @@
 
 use crate::error::{Error, Result};
 use http::Uri;
+use http::uri::Authority;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -34,6 +35,7 @@ type Boxed<T> = Pin<Box<dyn Future<Output = Result<T, BoxError>> + Send>>;
 pub struct Connector {
     http1: HttpsConnector<Route>,
     any: HttpsConnector<Route>,
+    route: Route,
     timeout: Duration,
 }
 
@@ -47,9 +49,16 @@ impl Connector {
             || hyper_rustls::HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
         Ok(Self {
             http1: builder().enable_http1().wrap_connector(route.clone()),
-            any: builder().enable_all_versions().wrap_connector(route),
+            any: builder().enable_all_versions().wrap_connector(route.clone()),
+            route,
             timeout,
         })
+    }
+
+    /// A connection whose bytes are others' concern.
+    pub async fn tunnel(&self, to: &Authority) -> Result<TokioIo<TcpStream>, BoxError> {
+        let uri = Uri::builder().scheme("https").authority(to.clone()).path_and_query("/").build()?;
+        in_time(self.route.clone().call(uri), self.timeout).await
     }
 
     /// A pool of connections that speak HTTP/1.1.
@@ -108,13 +117,18 @@ impl Service<Uri> for Dial {
     fn call(&mut self, to: Uri) -> Self::Future {
         let connecting = self.connect.call(to);
         let timeout = self.timeout;
-        Box::pin(async move {
-            tokio::time::timeout(timeout, connecting).await.unwrap_or_else(|_| {
-                let words = format!("no connection within {} ms", timeout.as_millis());
-                Err(io::Error::new(io::ErrorKind::TimedOut, words).into())
-            })
-        })
+        Box::pin(in_time(connecting, timeout))
     }
+}
+
+async fn in_time<T>(
+    connecting: impl Future<Output = Result<T, BoxError>>,
+    timeout: Duration,
+) -> Result<T, BoxError> {
+    tokio::time::timeout(timeout, connecting).await.unwrap_or_else(|_| {
+        let words = format!("no connection within {} ms", timeout.as_millis());
+        Err(io::Error::new(io::ErrorKind::TimedOut, words).into())
+    })
 }
 
 /// Straight to the server, or through a tunnel.

@@ -42,6 +42,14 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// The authority that signs for hosts cannot be had.
+    #[error("cannot use the certificate authority at {path}: {why}")]
+    Authority {
+        /// Its folder or file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// There is no TLS to be had.
     #[error("cannot set up TLS: {0}")]
     Tls(#[from] rustls::Error),
@@ -56,6 +64,7 @@ impl Error {
             Self::Upstream { .. } => "TRACE_ERR_UPSTREAM",
             Self::Token => "TRACE_ERR_TOKEN",
             Self::Certificates { .. } => "TRACE_ERR_CERTIFICATES",
+            Self::Authority { .. } => "TRACE_ERR_AUTHORITY",
             Self::Tls(_) => "TRACE_ERR_TLS",
         }
     }

@@ -73,6 +73,16 @@ impl Upstream {
         self.authority.host().to_ascii_lowercase()
     }
 
+    /// The port that it is reached at.
+    pub fn port(&self) -> u16 {
+        self.authority.port_u16().unwrap_or(if self.is_secure() { 443 } else { 80 })
+    }
+
+    /// Whether it is spoken to by TLS.
+    pub fn is_secure(&self) -> bool {
+        self.scheme == Scheme::HTTPS
+    }
+
     /// The same upstream without its path, and that path: for a client that is told to put it before its own.
     pub fn split_prefix(mut self) -> (Self, String) {
         let prefix = std::mem::take(&mut self.prefix);

@@ -1,5 +1,6 @@
 //! The commands, one file for each.
 
+mod ca;
 pub mod proxy;
 pub mod recover;
 mod repair;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 pub enum Command {
     Run(Run),
     Proxy(proxy::Reverse),
+    Ca(ca::Ca),
     Recover(recover::Recover),
     Verify(verify::Verify),
     Repair(repair::Repair),
@@ -26,6 +28,7 @@ impl Command {
         let code = match self {
             Self::Run(command) => return command.run(),
             Self::Proxy(command) => command.run(),
+            Self::Ca(command) => command.run(),
             Self::Recover(command) => command.run(),
             Self::Verify(command) => command.run(),
             Self::Repair(command) => command.run(),

@@ -6,7 +6,8 @@
 //!
 //! **The capture follows from what the client is** (`kind`): a Node program loads the recorder itself (`NODE_OPTIONS`, to
 //! which is added); anything else is told that its APIs live at reverse proxies of ours (`routes`), one for each base URL, so
-//! that no path has to be changed. A TLS proxy, for clients that take no base URL, comes later.
+//! that no path has to be changed. For clients that take no base URL there is a TLS proxy (`--capture mitm`), which has to be
+//! asked for: they have to trust an authority of ours.
 //!
 //! **What is on record** is in the log when we end: after the client has ended, orphaned sessions are recovered. When we are
 //! killed, the next start does it.
@@ -28,9 +29,10 @@ pub use options::{LaunchArgs, Run};
 use crate::failure::Failure;
 use crate::recording::Recording;
 use crate::serving::Serving;
+use crate::trust;
 use child::{Child, Ended, PassedOn};
 use claude_trace_core::notice::Level;
-use claude_trace_net::{Access, Config, Upstream};
+use claude_trace_net::{Access, Authority, Config, Upstream};
 use kind::Kind;
 use options::Capture;
 use routes::{Plan, Surroundings};
@@ -74,9 +76,7 @@ impl Launch {
         match capture {
             Capture::Node | Capture::Bun => self.with_loader(capture, &recording, &surroundings),
             Capture::Proxy => self.with_proxy(&recording, &surroundings),
-            Capture::Mitm => Err(Failure::new(
-                "--capture mitm (the TLS proxy) comes with a later version; proxy is there today",
-            )),
+            Capture::Mitm => self.with_interceptor(&recording, &surroundings),
         }
     }
 
@@ -95,6 +95,34 @@ impl Launch {
         recover(recording);
         recording.say(Level::Info, &Summary::of_logs(&log).words(&plan));
         Ok(ended.exit())
+    }
+
+    fn with_interceptor(self, recording: &Recording, around: &Surroundings) -> Result<ExitCode, Failure> {
+        let mut plan = Plan::intercepted(&self.options, around)?;
+        let passed_on = PassedOn::listen()?;
+        let folder = trust::folder()?;
+        let authority = Authority::open(&folder).map_err(Failure::new)?;
+        let (trusting, only_node) = trust::variables(&folder)?;
+        let roots = crate::commands::proxy::trusted(&self.options.ca_file);
+        let serving = Serving::start(recording, &roots, CONNECT_TIMEOUT)?;
+        let hosts =
+            plan.routes.iter().map(|route| (route.upstream.clone().split_prefix().0, route.selection));
+        let url = serving.intercept(hosts.collect(), authority)?;
+        if only_node {
+            plan.warnings.push("this machine has no certificates: only Node will trust the TLS proxy".into());
+        }
+        for warning in &plan.warnings {
+            recording.say(Level::Warn, warning);
+        }
+        let mut child = Child::new(&self.program, around.settings_override(self.args, &plan.variables)?);
+        child.set(&plan.variables);
+        child.set(&trusting);
+        for name in ["HTTPS_PROXY", "https_proxy"] {
+            child.set_one(name, url.clone());
+        }
+        // Node's own clients look at HTTPS_PROXY only then.
+        child.set_one("NODE_USE_ENV_PROXY", "1");
+        run_beside(child, passed_on, serving, recording, &plan)
     }
 
     fn with_proxy(self, recording: &Recording, around: &Surroundings) -> Result<ExitCode, Failure> {
@@ -119,13 +147,24 @@ impl Launch {
         let mut child = Child::new(&self.program, around.settings_override(self.args, &plan.variables)?);
         child.set(&plan.variables);
         child.set(&around.no_proxy());
-        let ended = child.run_with(passed_on, |_| serving.widen());
-        let (stats, complete) = serving.stop("the client has ended");
-        let ended: Ended = ended?;
-        recover(recording);
-        recording.say(Level::Info, &Summary::of_stats(&stats, complete).words(&plan));
-        Ok(ended.exit())
+        run_beside(child, passed_on, serving, recording, &plan)
     }
+}
+
+/// Runs a client to its end while proxies serve it.
+fn run_beside(
+    child: Child,
+    passed_on: PassedOn,
+    serving: Serving,
+    recording: &Recording,
+    plan: &Plan,
+) -> Result<ExitCode, Failure> {
+    let ended = child.run_with(passed_on, |_| serving.widen());
+    let (stats, complete) = serving.stop("the client has ended");
+    let ended: Ended = ended?;
+    recover(recording);
+    recording.say(Level::Info, &Summary::of_stats(&stats, complete).words(plan));
+    Ok(ended.exit())
 }
 
 /// Prints the OAuth token that Claude Code uses.

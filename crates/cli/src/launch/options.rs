@@ -16,7 +16,7 @@ pub enum Capture {
     Node,
     /// The client's base URLs lead to reverse proxies here.
     Proxy,
-    /// A TLS proxy; comes with a later version.
+    /// A TLS proxy that opens connections to these APIs alone (HTTPS_PROXY).
     Mitm,
     /// The recorder is loaded into Bun (BUN_OPTIONS); sees the global fetch alone.
     Bun,

@@ -31,6 +31,17 @@ pub fn refused(refusal: Refusal) -> Response<Full<Bytes>> {
     error(StatusCode::FORBIDDEN, "permission_error", words)
 }
 
+/// The client of the TLS proxy shows no credentials, or wrong ones.
+pub fn unknown_client() -> Response<Full<Bytes>> {
+    let words = "the credentials of this proxy are missing or wrong";
+    error(StatusCode::PROXY_AUTHENTICATION_REQUIRED, "authentication_error", words)
+}
+
+/// The TLS proxy was asked for something else than a tunnel.
+pub fn only_tunnels() -> Response<Full<Bytes>> {
+    error(StatusCode::FORBIDDEN, "permission_error", "this proxy is for https alone")
+}
+
 fn error(status: StatusCode, kind: &str, words: &str) -> Response<Full<Bytes>> {
     let body = json!({"type": "error", "error": {"type": kind, "message": format!("claude-trace: {words}")}});
     let body = Bytes::from(body.to_string());

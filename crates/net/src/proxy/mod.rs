@@ -34,9 +34,9 @@
 //! knows how long it wants to wait.
 
 mod access;
-mod answer;
+pub(crate) mod answer;
 mod body;
-mod forward;
+pub(crate) mod forward;
 mod hop;
 mod patience;
 mod selection;
@@ -110,45 +110,46 @@ impl Proxy {
 
     /// Serves connections for as long as it is polled, each in a task on one of `workers`, which take turns.
     pub async fn serve(self, workers: &[Handle]) {
-        let server = Arc::new(self.server());
+        let server = Arc::new(server(!self.config.listen.ip().is_loopback()));
         let forward =
             || Arc::new(Forward::new(self.config.clone(), self.connector.clone(), self.tape.clone()));
         let workers: Vec<_> = workers.iter().map(|worker| (worker, forward())).collect();
         for (worker, forward) in workers.iter().cycle() {
-            let stream = self.accept().await;
+            let stream = accept(&self.listener).await;
             self.tape.prepare();
             worker.spawn(connection(Arc::clone(&server), stream, Arc::clone(forward)));
         }
     }
+}
 
-    /// The next connection, free of this thread's runtime.
-    async fn accept(&self) -> std::net::TcpStream {
-        loop {
-            match self.listener.accept().await.and_then(|(stream, _)| stream.into_std()) {
-                Ok(stream) => return stream,
-                // One connection that failed before it was ours, or no room for more: the others go on.
-                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
-            }
+/// The next connection, free of this thread's runtime.
+pub(crate) async fn accept(listener: &TcpListener) -> std::net::TcpStream {
+    loop {
+        match listener.accept().await.and_then(|(stream, _)| stream.into_std()) {
+            Ok(stream) => return stream,
+            // One connection that failed before it was ours, or no room for more: the others go on.
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
     }
+}
 
-    fn server(&self) -> auto::Builder<TokioExecutor> {
-        let mut server = auto::Builder::new(TokioExecutor::new());
-        server
-            .http1()
-            .timer(TokioTimer::new())
-            .preserve_header_case(true)
-            .auto_date_header(false)
-            .max_headers(MAX_HEADERS)
-            .header_read_timeout((!self.config.listen.ip().is_loopback()).then_some(REMOTE_HEAD_TIMEOUT));
-        server
-            .http2()
-            .timer(TokioTimer::new())
-            .auto_date_header(false)
-            .adaptive_window(true)
-            .max_concurrent_streams(MAX_HTTP2_STREAMS);
-        server
-    }
+/// How connections are served.
+pub(crate) fn server(is_remote: bool) -> auto::Builder<TokioExecutor> {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .preserve_header_case(true)
+        .auto_date_header(false)
+        .max_headers(MAX_HEADERS)
+        .header_read_timeout(is_remote.then_some(REMOTE_HEAD_TIMEOUT));
+    server
+        .http2()
+        .timer(TokioTimer::new())
+        .auto_date_header(false)
+        .adaptive_window(true)
+        .max_concurrent_streams(MAX_HTTP2_STREAMS);
+    server
 }
 
 async fn connection(

@@ -1,11 +1,12 @@
 //! A proxy in this process, upstreams that say what a test wants byte for byte, and the log that comes of it.
 #![allow(dead_code, reason = "each test file uses some of it")]
 
+use base64::Engine;
 use claude_trace_core::config::Config as Recording;
 use claude_trace_core::notice::Notices;
 use claude_trace_core::pipeline::Pipeline;
 use claude_trace_net::connect::Connector;
-use claude_trace_net::{Access, Config, Proxy, Selection, Tape};
+use claude_trace_net::{Access, Authority, Config, Interceptor, Proxy, Selection, Tape};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -52,14 +53,7 @@ pub async fn proxy(upstream: &str) -> Running {
 
 pub async fn proxy_with(upstream: &str, wish: Wish) -> Running {
     let folder = tempfile::tempdir().unwrap();
-    let recording = Recording {
-        spool_dir: Some(folder.path().join("spool")),
-        runtime_dir: folder.path().join("runtime"),
-        write_buffer_flush_ms: 1,
-        ..Recording::new(folder.path().join("log"))
-    };
-    let pipeline = Pipeline::new(recording, Notices::silent()).unwrap();
-    let tape = Tape::new(&pipeline, 2).unwrap();
+    let tape = tape(&folder);
     let connector = Connector::new(&wish.roots, wish.connect_timeout).unwrap();
     let config = Config {
         listen: wish.listen.parse().unwrap(),
@@ -69,11 +63,57 @@ pub async fn proxy_with(upstream: &str, wish: Wish) -> Running {
     };
     let proxy = Proxy::bind(config, &connector, tape.clone()).await.unwrap();
     let address = proxy.address();
-    Running {
-        address,
-        tape,
-        serving: tokio::spawn(async move { proxy.serve(&[Handle::current()]).await }),
-        folder,
+    let serving = tokio::spawn(async move { proxy.serve(&[Handle::current()]).await });
+    Running { address, tape, serving, folder }
+}
+
+fn tape(folder: &tempfile::TempDir) -> Tape {
+    let recording = Recording {
+        spool_dir: Some(folder.path().join("spool")),
+        runtime_dir: folder.path().join("runtime"),
+        write_buffer_flush_ms: 1,
+        ..Recording::new(folder.path().join("log"))
+    };
+    let pipeline = Pipeline::new(recording, Notices::silent()).unwrap();
+    Tape::new(&pipeline, 2).unwrap()
+}
+
+/// A TLS proxy, and what a client of it shows.
+pub struct Intercepting {
+    running: Running,
+    pub authorization: String,
+}
+
+/// A TLS proxy that opens connections to `host`, and trusts what is in `roots`.
+pub async fn intercept(host: &str, roots: &str, selection: Selection) -> Intercepting {
+    let folder = tempfile::tempdir().unwrap();
+    let tape = tape(&folder);
+    let file = folder.path().join("roots.pem");
+    std::fs::write(&file, roots).unwrap();
+    let files = if roots.is_empty() { Vec::new() } else { vec![file] };
+    let connector = Connector::new(&files, Duration::from_secs(10)).unwrap();
+    let authority = Authority::open(&folder.path().join("ca")).unwrap();
+    let hosts = vec![(host.parse().unwrap(), selection)];
+    let proxy = Interceptor::bind(hosts, authority, &connector, tape.clone()).await.unwrap();
+    let url: http::Uri = proxy.url().parse().unwrap();
+    let (user, address) = url.authority().unwrap().as_str().split_once('@').unwrap();
+    let authorization = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(user));
+    let address = address.parse().unwrap();
+    let serving = tokio::spawn(async move { proxy.serve(&[Handle::current()]).await });
+    Intercepting { running: Running { address, tape, serving, folder }, authorization }
+}
+
+impl Intercepting {
+    pub fn ca_folder(&self) -> PathBuf {
+        self.running.folder.path().join("ca")
+    }
+}
+
+impl std::ops::Deref for Intercepting {
+    type Target = Running;
+
+    fn deref(&self) -> &Running {
+        &self.running
     }
 }
 
