@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn the_clients_own_option_keeps_what_else_it_says() {
         let own = r#"{"model":"x","env":{"A":"1","ANTHROPIC_BASE_URL":"https://gw"}}"#;
-        let expected = r#"{"env":{"A":"1","ANTHROPIC_BASE_URL":"http://127.0.0.1:1"},"model":"x"}"#;
+        let expected = r#"{"model":"x","env":{"A":"1","ANTHROPIC_BASE_URL":"http://127.0.0.1:1"}}"#;
         assert_eq!(outdone(&["-p", "--settings", own, "hi"]), ["-p", "--settings", expected, "hi"]);
         assert_eq!(outdone(&[&format!("--settings={own}")]), [format!("--settings={expected}")]);
         assert_eq!(outdone(&["--", "--settings"])[2..], ["--", "--settings"], "that one is no option");
