@@ -52,6 +52,8 @@ pub struct Plan {
     pub variables: Vec<(String, String)>,
     /// Base URLs that a recorder in the client's process has to know, beside those that it knows.
     pub hosts: Vec<String>,
+    /// What the closing line adds where nothing was recorded.
+    pub advice: Option<&'static str>,
     /// What the closing line adds.
     pub remarks: Vec<String>,
     pub warnings: Vec<String>,
@@ -132,7 +134,8 @@ impl Plan {
 
     /// For a client that speaks to proxies.
     pub fn proxied(options: &LaunchArgs, around: &Surroundings) -> Result<Self, Failure> {
-        let mut plan = Self::default();
+        let advice = Some("if it takes no base URL, --capture mitm sees it");
+        let mut plan = Self { advice, ..Self::default() };
         let mut routes = routes(options, around, Host::Ours)?;
         // A URL of the user's own is what his client understands.
         if options.upstream.is_some() || around.url(ANTHROPIC)?.is_none() {

@@ -40,8 +40,11 @@ impl Summary {
 
     pub fn words(&self, plan: &Plan) -> String {
         let mut words = if self.exchanges == 0 {
-            "nothing was recorded: the client made no request to an LLM API that it was seen to make"
-                .to_owned()
+            let words = "nothing was recorded: the client made no request to an LLM API that was seen";
+            match plan.advice {
+                Some(advice) => format!("{words}; {advice}"),
+                None => words.to_owned(),
+            }
         } else {
             let logs: Vec<_> = self.logs.iter().map(|log| log.display().to_string()).collect();
             format!("{} recorded in {}", Count(self.exchanges, "exchange"), logs.join(" and "))
