@@ -1,7 +1,8 @@
 //! The words everything else is written in: what an exchange is made of.
 //!
-//! An *exchange* is one HTTP request on the wire and what came of it. A hook tells of it in *entries*, each of one
-//! [`Kind`]; heads travel as the text that HTTP/1.1 would put on the wire.
+//! An *exchange* is one HTTP request on the wire and what came of it; between an MCP client and a server on its standard
+//! streams, one JSON-RPC message and its answer. A hook tells of it in *entries*, each of one [`Kind`]; heads travel as the
+//! text that HTTP/1.1 would put on the wire.
 
 use crate::sse::Ids;
 use serde::{Deserialize, Serialize};
@@ -68,6 +69,10 @@ pub enum Source {
     Fetch = 4,
     /// A proxy in front of the client.
     Proxy = 5,
+    /// A relay between an MCP client and its server: the client began the exchange.
+    McpClient = 6,
+    /// The same: the server did.
+    McpServer = 7,
 }
 
 impl Source {
@@ -79,6 +84,8 @@ impl Source {
             3 => Self::Http2,
             4 => Self::Fetch,
             5 => Self::Proxy,
+            6 => Self::McpClient,
+            7 => Self::McpServer,
             _ => return None,
         })
     }
@@ -91,6 +98,7 @@ impl Source {
             Self::Http2 => "http2",
             Self::Fetch => "fetch",
             Self::Proxy => "proxy",
+            Self::McpClient | Self::McpServer => "mcp",
         }
     }
 }

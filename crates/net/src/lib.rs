@@ -24,6 +24,7 @@ pub mod credential;
 pub mod error;
 mod failure;
 pub mod intercept;
+pub mod mcp;
 pub mod proxy;
 pub mod tape;
 pub mod trust;

@@ -41,9 +41,14 @@ impl Tape {
     /// Begins an exchange. `head` is the request's head with a path as its target, `origin` what stands before that. `None`:
     /// it is not recorded, for lack of room.
     pub fn begin(&self, source: Source, origin: &str, head: &[u8]) -> Option<Exchange> {
+        self.begin_at(source, origin, head, monotonic_nanos())
+    }
+
+    /// The same of one that began at `asked`, on the monotonic clock.
+    pub fn begin_at(&self, source: Source, origin: &str, head: &[u8], asked: u64) -> Option<Exchange> {
         let now = monotonic_nanos();
         let shard = self.next.fetch_add(1, Ordering::Relaxed) % self.shards.len();
-        let number = lock(&self.shards[shard]).begin(source, origin, head, now, now)?;
+        let number = lock(&self.shards[shard]).begin(source, origin, head, now, asked)?;
         Some(Exchange(Arc::new(Shared { tape: self.clone(), shard, number, state: Mutex::default() })))
     }
 
@@ -155,6 +160,14 @@ impl Exchange {
     /// Nothing more will come, for this reason.
     pub fn fail(&self, failure: &Failure) {
         self.0.close(&mut self.state(), failure);
+    }
+
+    /// It is told of by another exchange: nothing is recorded.
+    pub fn abandon(&self) {
+        let mut state = self.state();
+        if !state.is_over {
+            self.0.end(&mut state, Kind::Abandon, b"");
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

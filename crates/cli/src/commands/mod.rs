@@ -1,6 +1,7 @@
 //! The commands, one file for each.
 
 mod ca;
+mod mcp;
 pub mod proxy;
 pub mod recover;
 mod repair;
@@ -17,6 +18,7 @@ pub enum Command {
     Run(Run),
     Proxy(proxy::Reverse),
     Ca(ca::Ca),
+    Mcp(mcp::Relay),
     Recover(recover::Recover),
     Verify(verify::Verify),
     Repair(repair::Repair),
@@ -27,6 +29,7 @@ impl Command {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let code = match self {
             Self::Run(command) => return command.run(),
+            Self::Mcp(command) => return command.run(),
             Self::Proxy(command) => command.run(),
             Self::Ca(command) => command.run(),
             Self::Recover(command) => command.run(),

@@ -21,11 +21,15 @@ pub enum Words {
 }
 
 const HELP: &str = "help";
+/// Claude Code has a command of that name, too. Ours takes its server behind `--`, and options before that.
+const MCP: &str = "mcp";
 
 /// Takes the words after the program's name apart by the options and subcommands that `command` has.
 pub fn split(command: &Command, words: Vec<OsString>) -> Words {
     if let Some(first) = words.first().and_then(|word| word.to_str()) {
-        if first == HELP || command.find_subcommand(first).is_some() {
+        let is_clients =
+            first == MCP && words.get(1).is_some_and(|next| !next.as_encoded_bytes().starts_with(b"-"));
+        if !is_clients && (first == HELP || command.find_subcommand(first).is_some()) {
             return Words::Ours(words);
         }
         if let Some(meant) = slip(command, first) {
@@ -127,6 +131,17 @@ mod tests {
         assert_eq!(of(&["mcp", "list"]), launch(&[], &["mcp", "list"]));
         assert_eq!(of(&["-v"]), launch(&[], &["-v"]));
         assert_eq!(of(&["-h"]), launch(&["-h"], &[]));
+    }
+
+    #[test]
+    fn mcp_is_ours_with_a_separator_or_an_option_and_claude_codes_with_a_word() {
+        for ours in [&["mcp", "--", "x"][..], &["mcp", "--log", "x", "--", "y"], &["mcp", "--help"], &["mcp"]]
+        {
+            assert_eq!(of(ours), Words::Ours(ours.iter().map(Into::into).collect()));
+        }
+        for clients in [&["mcp", "list"][..], &["mcp", "add", "x", "--", "y"]] {
+            assert!(matches!(of(clients), Words::Launch { .. }), "{clients:?}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use std::io::{ErrorKind, IsTerminal};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Command, ExitCode, ExitStatus};
+use std::process::{Child as Process, Command, ExitCode, ExitStatus};
 
 /// Those that are sent to a process to tell it something.
 const TOLD: [i32; 9] = [SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT, SIGWINCH];
@@ -72,11 +72,11 @@ impl Child {
         self.run_with(signals, |_| ())
     }
 
-    /// The same, and keeps what `started` makes of its number until its end.
+    /// The same, and keeps what `started` makes of it until its end.
     pub fn run_with<T>(
         mut self,
         mut signals: PassedOn,
-        started: impl FnOnce(Pid) -> T,
+        started: impl FnOnce(&mut Process) -> T,
     ) -> Result<Ended, Failure> {
         let program = self.command.get_program().to_owned();
         let mut child = self.command.spawn().map_err(|error| {
@@ -87,7 +87,7 @@ impl Child {
             }
         })?;
         let pid = Pid::from_child(&child);
-        let kept = started(pid);
+        let kept = started(&mut child);
         let handle = signals.0.handle();
         let passing = std::thread::spawn(move || {
             for origin in &mut signals.0 {

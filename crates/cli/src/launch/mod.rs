@@ -24,13 +24,15 @@ mod summary;
 mod token;
 
 pub use argv::{Words, split};
+pub use child::{Child, PassedOn};
+pub use find::command;
 pub use options::{LaunchArgs, Run};
 
 use crate::failure::Failure;
 use crate::recording::Recording;
 use crate::serving::Serving;
 use crate::trust;
-use child::{Child, Ended, PassedOn};
+use child::Ended;
 use claude_trace_core::notice::Level;
 use claude_trace_net::{Access, Authority, Config, Upstream};
 use kind::Kind;

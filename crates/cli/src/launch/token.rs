@@ -33,7 +33,8 @@ pub fn extract(claude: &Path) -> Result<ExitCode, Failure> {
     // What it says is about a request that is never answered; what is wrong with its login, it says on stderr.
     child.command().stdin(Stdio::null()).stdout(Stdio::null());
     let (sender, receiver) = mpsc::channel();
-    let ended = child.run_with(PassedOn::listen()?, move |pid: Pid| {
+    let ended = child.run_with(PassedOn::listen()?, move |claude| {
+        let pid = Pid::from_child(claude);
         runtime.spawn(async move {
             let credential = tokio::time::timeout(PATIENCE, catcher.caught()).await.ok();
             let _ = sender.send(credential);

@@ -102,6 +102,11 @@ impl<'a> Body<'a> {
         }
     }
 
+    /// Lends the body in one piece.
+    pub(super) fn with_joined<T>(&self, look: impl FnOnce(&[u8]) -> T) -> T {
+        self.with_pieces(|pieces| look(&joined(pieces)))
+    }
+
     /// Lends the body as it is read: decoded, where that was possible.
     pub(super) fn with_pieces<T>(&self, look: impl FnOnce(&[&[u8]]) -> T) -> T {
         match &self.decoded {

@@ -9,6 +9,7 @@ mod derived;
 mod escape;
 mod headers;
 mod json;
+mod jsonrpc;
 mod minify;
 mod stream;
 #[cfg(test)]

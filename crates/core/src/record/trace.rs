@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::json::{self, Object};
-use super::{FORMAT_VERSION, Message, Streamed, time};
+use super::{FORMAT_VERSION, Message, Streamed, jsonrpc, time};
 use crate::exchange::{Chunk, End, Exchange, Source};
 
 pub(super) fn write(
@@ -65,6 +65,7 @@ pub(super) fn write(
         let replayed = streamed.map_or(&[][..], |streamed| &streamed.replayed);
         write_resumes(&earlier.id, replayed, trace.member("resumes"));
     }
+    jsonrpc::write(exchange, request, response, &mut trace);
     trace.end();
 }
 
@@ -119,8 +120,11 @@ fn write_array<T>(out: &mut Vec<u8>, of: &[T], write: impl Fn(&T, &mut Vec<u8>))
 
 /// The version that was spoken. HTTP/2 has none in its heads: hooks write them the way HTTP/1.1 would.
 fn http_version<'a>(source: Source, request: &Message<'a>, response: Option<&Message<'a>>) -> &'a [u8] {
-    if source == Source::Http2 {
-        return b"2";
+    match source {
+        Source::Http2 => return b"2",
+        // None was: their heads are ours.
+        Source::McpClient | Source::McpServer => return b"",
+        _ => {}
     }
     let answered = response.map_or(&b""[..], |response| response.version);
     let version = if answered.is_empty() { request.version } else { answered };

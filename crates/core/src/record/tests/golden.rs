@@ -100,6 +100,42 @@ fn written() -> String {
             chunks(12, &[b"id: 2\ndata: again\n\n", b"id: 3\ndata: new\n\n"]);
         exchange.earlier = Some(earlier);
     });
+    let asked = |exchange: &mut Exchange<'static>, target: &'static str, message: &'static [u8]| {
+        exchange.source = Source::McpClient;
+        exchange.request_head = target.as_bytes();
+        exchange.request_chunks = chunks(0, &[message]);
+    };
+    add("mcp-call", &|exchange| {
+        let message = br#"{"method":"tools/call","params":{"name":"add","arguments":{"a":1,"b":2},"_meta":{"progressToken":3}},"jsonrpc":"2.0","id":3}"#;
+        asked(exchange, "POST mcp+stdio://sums/tools/call\r\ncontent-type: application/json\r\n", message);
+        let answer_of_it = br#"{"result":{"content":[{"type":"text","text":"3"}]},"jsonrpc":"2.0","id":3}"#;
+        answer(exchange, JSON_HEAD, &[answer_of_it]);
+    });
+    add("mcp-notification", &|exchange| {
+        let message = br#"{"method":"notifications/progress","params":{"progress":1,"progressToken":3},"jsonrpc":"2.0"}"#;
+        let target = "POST mcp+stdio://sums/notifications/progress\r\ncontent-type: application/json\r\n";
+        asked(exchange, target, message);
+        exchange.source = Source::McpServer;
+        answer(exchange, "HTTP/1.1 202 Accepted\r\n", &[]);
+    });
+    add("mcp-error", &|exchange| {
+        let message = br#"{"method":"tools/call","params":{"name":"none"},"jsonrpc":"2.0","id":"a-1"}"#;
+        asked(exchange, "POST mcp+stdio://sums/tools/call\r\ncontent-type: application/json\r\n", message);
+        let error = br#"{"jsonrpc":"2.0","id":"a-1","error":{"code":-32602,"message":"unknown tool"}}"#;
+        answer(exchange, JSON_HEAD, &[error]);
+    });
+    add("mcp-other", &|exchange| {
+        asked(exchange, "POST mcp+stdio://sums/\r\n", b"listening on stdio");
+        exchange.source = Source::McpServer;
+        answer(exchange, "HTTP/1.1 202 Accepted\r\n", &[]);
+    });
+    add("mcp-over-http", &|exchange| {
+        exchange.request_head =
+            b"POST http://127.0.0.1:3000/mcp HTTP/1.1\r\ncontent-type: application/json\r\n";
+        let batch = br#"[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","method":"notifications/initialized"}]"#;
+        exchange.request_chunks = chunks(1, &[batch]);
+        answer(exchange, JSON_HEAD, &[br#"[{"jsonrpc":"2.0","id":1,"result":{}}]"#]);
+    });
     lines
 }
 
