@@ -103,7 +103,7 @@ impl Relay {
         };
         match strays.load(Ordering::Relaxed) {
             0 => {}
-            count => words.push_str(&format!(" ({} that are no messages)", Count(count, "line"))),
+            count => words.push_str(&format!(" ({} of them beside the protocol)", Count(count, "line"))),
         }
         if !complete {
             words.push_str("; the rest will be completed by the next start");
