@@ -16,7 +16,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::ffi::OsString;
 use std::fs::File;
-use std::path::Path;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, channel};
@@ -81,11 +82,11 @@ impl Relay {
         let (input, output) = taken_over().map_err(Failure::new)?;
         let Ears { client, server, strays } = Ears::new(&tape, &name);
         let passed_on = PassedOn::listen()?;
-        let mut child = Child::new(&program, self.server[1..].to_vec());
+        let mut child = server_process(program, self.server[1..].to_vec());
         child.command().stdin(Stdio::piped()).stdout(Stdio::piped());
         let (events, happens) = channel();
-        let ended = child.run_with(passed_on, |server_process| {
-            let (to, from) = (server_process.stdin.take(), server_process.stdout.take());
+        let ended = child.run_with(passed_on, |process| {
+            let (to, from) = (process.stdin.take(), process.stdout.take());
             let (to, from) = to.zip(from).expect("both are piped");
             spawn("ct-mcp-client", input, to, client, None);
             spawn("ct-mcp-server", from, output, server, Some(events.clone()));
@@ -110,6 +111,45 @@ impl Relay {
         }
         recording.say(Level::Info, &words);
         Ok(ended.exit())
+    }
+}
+
+/// A client that has lost its patience sends SIGKILL, which nobody can pass on: where the system can, it is asked to. The
+/// process that will be the server has to ask, so it is ours at first ([`Stead`]).
+fn server_process(program: PathBuf, args: Vec<OsString>) -> Child {
+    match std::env::current_exe() {
+        Ok(own) if cfg!(target_os = "linux") && own.exists() => {
+            let words = [STEAD.into(), std::process::id().to_string().into(), "--".into(), program.into()];
+            Child::new(&own, words.into_iter().chain(args).collect())
+        }
+        _ => Child::new(&program, args),
+    }
+}
+
+const STEAD: &str = "mcp-server";
+
+/// Becomes a server that ends with its relay.
+#[derive(Args, Debug)]
+pub struct Stead {
+    relay: i32,
+    #[arg(required = true, last = true)]
+    server: Vec<OsString>,
+}
+
+impl Stead {
+    pub fn run(self) -> Result<ExitCode, Failure> {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+            // If it cannot be had, it is as before. A relay that has ended by now would not be told of.
+            let _ = set_parent_process_death_signal(Some(Signal::KILL));
+            if getppid() != Pid::from_raw(self.relay) {
+                return Err(Failure::new("the relay has ended"));
+            }
+        }
+        let error = std::process::Command::new(&self.server[0]).args(&self.server[1..]).exec();
+        let program = self.server[0].to_string_lossy();
+        Err(Failure::not_executable(format_args!("{program} cannot be started: {error}")))
     }
 }
 

@@ -19,6 +19,8 @@ pub enum Command {
     Proxy(proxy::Reverse),
     Ca(ca::Ca),
     Mcp(mcp::Relay),
+    #[command(hide = true)]
+    McpServer(mcp::Stead),
     Recover(recover::Recover),
     Verify(verify::Verify),
     Repair(repair::Repair),
@@ -30,6 +32,7 @@ impl Command {
         let code = match self {
             Self::Run(command) => return command.run(),
             Self::Mcp(command) => return command.run(),
+            Self::McpServer(command) => return command.run(),
             Self::Proxy(command) => command.run(),
             Self::Ca(command) => command.run(),
             Self::Recover(command) => command.run(),
