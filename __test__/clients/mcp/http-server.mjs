@@ -29,7 +29,7 @@ class EventStore {
 
 /** Keeps what is written. */
 function watch(request, response) {
-  const entry = { method: request.method, headers: request.headers, asked: [], status: 0, type: '', sent: [] };
+  const entry = { method: request.method, headers: request.headers, asked: [], status: 0, sent: [] };
   request.prependListener('data', (bytes) => entry.asked.push(bytes));
   for (const method of ['write', 'end']) {
     const own = response[method];
@@ -38,10 +38,7 @@ function watch(request, response) {
       return own.call(this, data, ...rest);
     };
   }
-  response.once('close', () => {
-    entry.status = response.statusCode;
-    entry.type = String(response.getHeader('content-type') ?? '');
-  });
+  response.once('close', () => (entry.status = response.statusCode));
   return entry;
 }
 

@@ -1,0 +1,85 @@
+'use strict';
+
+// MCP over Streamable HTTP: ordinary exchanges, to the proxy and to the loader. The official SDK's client and server.
+
+const assert = require('node:assert/strict');
+const path = require('node:path');
+const { test } = require('node:test');
+const { Running, startProxy, stopProxy } = require('./support/command');
+const { readLog, requestBody, responseBody } = require('./support/log');
+const { CLIENTS } = require('./support/mcp');
+const { freshFolder, loaderPath } = require('./support/run-client');
+
+/**
+ * @typedef {{ method: string, headers: Record<string, string>, status: number, asked: Buffer, sent: Buffer }} Entry
+ * @typedef {(url: string) => { before?: string[], env?: Record<string, string> }} Capture
+ */
+
+const NODE = process.execPath;
+
+/** The client in front of a server of its own, which is reached at what `way` makes of its URL. @param {(url: string) => Promise<{ url: string, args?: string[], env?: Record<string, string>, done?: () => Promise<any> }>} way */
+async function conversation(way) {
+  const { startServer } = await import('./clients/mcp/http-server.mjs');
+  const server = await startServer();
+  const cwd = freshFolder();
+  const { url, args = [], env, done } = await way(server.url);
+  const client = new Running([...args, path.join(CLIENTS, 'http-client.mjs'), url], { program: NODE, env, cwd });
+  const end = await client.ended;
+  await done?.();
+  return { end, cwd, account: /** @type {Entry[]} */ (await server.stop()) };
+}
+
+const direct = () => conversation(async (url) => ({ url }));
+
+/** Streams of one client are opened side by side: in no order. @param {Entry[]} account */
+const inOrder = (account) => account.map(({ method, status, headers, asked, sent }) => [method, status, headers['last-event-id'] ?? '', headers['mcp-session-id'] ?? '', asked.toString(), sent.toString()].join('\n')).sort();
+
+/** @param {import('./support/log').LogRecord[]} records @param {Entry[]} account */
+function assertAllOnRecord(records, account) {
+  const told = records.map((record) => {
+    const { request, response } = record.value;
+    return [request.method, response.status_code, request.headers['last-event-id'] ?? '', request.headers['mcp-session-id'] ?? '', requestBody(record), responseBody(record)].join('\n');
+  });
+  assert.deepEqual(told.sort(), inOrder(account));
+}
+
+/** What a reader learns without looking into bodies. @param {import('./support/log').LogRecord[]} records */
+function assertMessagesAreNamed(records) {
+  for (const { value } of records) {
+    const { request, trace } = value;
+    if (request.body === null) assert.equal(trace.jsonrpc, undefined);
+    else assert.deepEqual([trace.jsonrpc.from, trace.jsonrpc.method, trace.jsonrpc.id], ['client', request.body.method, request.body.id]);
+  }
+  const [resumed] = records.filter(({ value }) => value.request.headers['last-event-id']);
+  assert.match(resumed.value.response.body_raw, /counted to 4/);
+  const [begun] = records.filter(({ value }) => value.request.body?.params?.name === 'count');
+  assert.equal(begun.value.trace.jsonrpc.progress_token, begun.value.request.body.params._meta.progressToken);
+  assert.doesNotMatch(begun.value.response.body_raw, /counted to 4/);
+}
+
+for (const [name, way] of /** @type {const} */ ([
+  ['the proxy', 'proxy'],
+  ['the loader', 'loader'],
+])) {
+  test(`a session with resumption is the same through ${name}, byte for byte, and all of it is on record`, async () => {
+    const without = await direct();
+    assert.equal(without.end.code, 0, without.end.stderr);
+    assert.ok(without.account.some(({ headers }) => headers['last-event-id']), 'the client resumes');
+    const home = freshFolder();
+    let cwd = '';
+    const through = await conversation(async (url) => {
+      if (way === 'loader') {
+        return { url, args: ['--require', loaderPath()], env: { CLAUDE_TRACE_HOSTS: new URL(url).host } };
+      }
+      const { proxy, url: ours } = await startProxy(url, [], { home });
+      cwd = proxy.cwd;
+      return { url: ours, done: () => stopProxy(proxy) };
+    });
+    assert.deepEqual(through.end.stdout.split('\n'), without.end.stdout.split('\n'));
+    assert.deepEqual([through.end.code, through.end.stderr], [0, without.end.stderr]);
+    assert.deepEqual(inOrder(through.account), inOrder(without.account), 'the server is asked and answers the same');
+    const records = readLog(cwd || through.cwd);
+    assertAllOnRecord(records, through.account);
+    assertMessagesAreNamed(records);
+  });
+}
