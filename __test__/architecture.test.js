@@ -13,7 +13,7 @@ const root = path.join(__dirname, '..');
 const CORE = [
   ['frames', 'sse'],
   ['exchange'],
-  ['civil', 'clock', 'disk', 'error', 'head', 'notice', 'stats'],
+  ['civil', 'clock', 'disk', 'error', 'head', 'jsonrpc', 'notice', 'stats'],
   ['config', 'decode', 'message', 'redact'],
   ['record', 'spool'],
   ['writer'],
@@ -22,7 +22,7 @@ const CORE = [
   ['pipeline'],
 ];
 /** Bytes in, values out. */
-const PURE = ['civil', 'head', 'decode', 'frames', 'message', 'redact', 'record', 'sse'];
+const PURE = ['civil', 'head', 'jsonrpc', 'decode', 'frames', 'message', 'redact', 'record', 'sse'];
 const NOT_PURE = /\b(std::(fs|net|thread|process|env|time)|SystemTime|Instant)\b/;
 
 /** JS from the bottom up, by folder or file. */

@@ -42,7 +42,7 @@ for (const [door, relay] of /** @type {[string, string[]][]} */ ([
     assert.deepEqual([without.code, without.stderr], [0, 'the server is there\n'], without.stdout);
     assert.equal(through.stdout, without.stdout);
     assert.deepEqual([through.code, through.signal], [0, null]);
-    assert.match(through.stderr, /^the server is there\nclaude-trace: \d+ exchanges of sums recorded in \S+ \(1 line of them beside the protocol\)\n$/);
+    assert.match(through.stderr, /^the server is there\nclaude-trace: \d+ exchanges of sums recorded in \S+ \(1 line not JSON-RPC\)\n$/);
     assert.deepEqual(kept(before), kept(behind), 'nothing is changed on the way');
     assert.deepEqual(kept(before), kept(direct), 'and both say what they say without us');
     const records = readLog(through.cwd);

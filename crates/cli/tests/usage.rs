@@ -20,7 +20,7 @@ fn help_and_version_go_to_stdout() {
 #[test]
 fn every_command_describes_itself_and_its_exit_codes() {
     let help = run(["--help"]).stdout;
-    for name in ["run", "proxy", "ca", "recover", "verify", "repair"] {
+    for name in ["run", "proxy", "ca", "mcp", "recover", "verify", "repair"] {
         assert!(help.contains(&format!("\n  {name} ")), "{help}");
         let help = run([name, "--help"]).stdout;
         for part in ["Examples:", "Exit codes:"] {
@@ -37,6 +37,8 @@ fn a_wrong_command_line_is_told_with_what_was_meant() {
         (&["verify", "--jsn", "x"], "'--json'"),
         (&["run", "--captrue", "proxy", "--", "x"], "'--capture'"),
         (&["run"], "<COMMAND>"),
+        (&["mcp"], "<SERVER>"),
+        (&["mcp", "--nmae", "x", "--", "y"], "'--name'"),
         (&["--log", "x", "run", "--", "y"], "claude-trace run [OPTIONS]"),
         (&["proxy", "--upstream", "api.anthropic.com"], "http(s)://host"),
         (&["proxy", "--listen", "0.0.0.0:0"], "--allow-remote"),

@@ -32,17 +32,17 @@ use std::time::{Duration, Instant};
 #[command(
     override_usage = "claude-trace mcp [OPTIONS] -- <SERVER>...",
     after_long_help = "\
-Examples, as a client starts the server:
+Examples:
   claude-trace mcp -- npx -y @modelcontextprotocol/server-everything
-  claude-trace mcp --log-dir ~/mcp-logs --name files -- uvx mcp-server-filesystem /tmp
+  claude-trace mcp --log-dir ~/mcp-logs --name files -- some-server --its-option
 
 In the configuration of a client:
-  {\"command\": \"npx\", \"args\": [\"-y\", \"claude-trace-native\", \"mcp\", \"--log-dir\", \"/home/me/mcp-logs\", \"--\", \"some-server\"]}
+  \"command\": \"npx\",
+  \"args\": [\"-y\", \"claude-trace-native\", \"mcp\", \"--log-dir\", \"/home/me/logs\", \"--\", \"some-server\"]
+In Claude Code:
+  claude mcp add some -- npx -y claude-trace-native mcp --log-dir /home/me/logs -- some-server
 
-Of Claude Code:
-  claude mcp add some -- npx -y claude-trace-native mcp --log-dir /home/me/mcp-logs -- some-server
-
-Clients start servers in a folder of their choice, and pass on few variables: name the log's folder with --log-dir.
+Clients start servers in a folder of their choice, and pass on few variables: --log-dir is worth naming.
 
 Exit codes: the server's, or the signal that ended it; 2, it was not started; 126, it cannot be executed; 127, it was not
 found."
@@ -104,7 +104,7 @@ impl Relay {
         };
         match strays.load(Ordering::Relaxed) {
             0 => {}
-            count => words.push_str(&format!(" ({} of them beside the protocol)", Count(count, "line"))),
+            count => words.push_str(&format!(" ({} not JSON-RPC)", Count(count, "line"))),
         }
         if !complete {
             words.push_str("; the rest will be completed by the next start");
