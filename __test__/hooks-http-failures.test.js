@@ -319,7 +319,35 @@ describe('another protocol', { timeout: 60_000 }, () => {
         resolve([response.statusCode, response.headers, String(head)]);
       }).end();
     }),
-    verify: switched(101),
+    verify: ({ exchange }) => {
+      assert.deepEqual([exchange.status, String(exchange.responseBody)], [101, 'frame']);
+      assert.deepEqual([exchange.outcome, exchange.error?.code], ['error', 'ABORT_ERR']);
+    },
+  }));
+
+  test('what both sides say after a 101', () => compare(install, {
+    serve: () => serveRaw((socket) => {
+      socket.write(SWITCH);
+      socket.on('data', (bytes) => {
+        if (String(bytes).includes('last')) socket.end('bye');
+      });
+    }),
+    client: ({ origin }) => new Promise((resolve) => {
+      upgrade(origin).on('upgrade', (response, socket, head) => {
+        const seen = [String(head)];
+        socket.setEncoding('utf8').on('data', (text) => seen.push(text)).on('end', () => resolve(seen.join('')));
+        socket.cork();
+        socket.write('héllo ');
+        socket.write('d29ybGQ=', 'base64');
+        socket.uncork();
+        socket.write(Buffer.from(' and'), () => socket.end(' last'));
+      }).end();
+    }),
+    verify: ({ exchange }) => {
+      assert.deepEqual([exchange.status, exchange.outcome, exchange.requestEnded], [101, 'end', true]);
+      assert.equal(String(exchange.requestBody), 'héllo world and last');
+      assert.equal(String(exchange.responseBody), 'framebye');
+    },
   }));
 
   test('101 without a listener', () => compare(install, {

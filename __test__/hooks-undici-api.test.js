@@ -271,23 +271,26 @@ for (const { name, copy } of COPIES) {
       assertSameAsServer(exchange, server.accounts[0]);
     });
 
-    test('an upgrade ends with its 101', async () => {
+    test('an upgrade goes on with its socket', async () => {
       const { exchange } = await compare({
         handler: () => {},
         client: async ({ origin, server }) => {
           server.server.on('upgrade', (request, socket) => {
-            socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n');
+            socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\nearly ');
+            socket.on('data', (bytes) => socket.write(bytes)).on('end', () => socket.end());
           });
           const client = new copy.Client(origin);
           const { headers, socket } = await client.upgrade({ path: '/realtime', protocol: 'websocket' });
-          socket.destroy();
-          return headers.upgrade;
+          socket.end('hello');
+          let text = '';
+          for await (const bytes of socket) text += bytes;
+          return [headers.upgrade, text];
         },
         exchanges: 1,
       });
       assert.match(exchange.head, /^GET \/realtime HTTP\/1\.1\r\n[^]*upgrade: websocket\r\n/);
       assert.match(exchange.responseHead, /^HTTP\/1\.1 101 [^]*upgrade: websocket\r\n/);
-      assert.equal(exchange.outcome, 'end');
+      assert.deepEqual([exchange.outcome, String(exchange.requestBody), String(exchange.responseBody)], ['end', 'hello', 'early hello']);
     });
 
     test('connect() is a tunnel, not an exchange', async () => {

@@ -30,6 +30,8 @@ class FakeExchange {
     this.error = null;
   }
 
+  /** After a 101 the request goes on, in another protocol. */
+  get mayGoOn() { return !this.requestEnded || this.status === 101; }
   get requestLine() { return this.head.slice(0, this.head.indexOf('\r\n')); }
   get requestHeaders() { return headerPairs(this.head); }
   get requestBody() { return Buffer.concat(this.requestChunks); }
@@ -107,7 +109,7 @@ class FakeHub extends EventEmitter {
     this.#expect(bytes instanceof Uint8Array, `bytes, not ${Object.prototype.toString.call(bytes)}`);
     if (exchange === null) return;
     if (kind === KIND.REQUEST_BODY) {
-      this.#expect(!exchange.requestEnded, 'no request body after its end');
+      this.#expect(exchange.mayGoOn, 'no request body after its end');
       exchange.requestChunks.push(Buffer.from(bytes));
     } else if (kind === KIND.RESPONSE_BODY) {
       this.#expect(exchange.responseHead !== null, 'a response head before its body');
@@ -124,7 +126,7 @@ class FakeHub extends EventEmitter {
     this.#expect(typeof text === 'string', 'a text');
     if (exchange === null) return;
     if (kind === KIND.REQUEST_END) {
-      this.#expect(!exchange.requestEnded, 'one end of the request');
+      this.#expect(exchange.mayGoOn, 'one end of the request');
       exchange.requestEnded = true;
     } else if (kind === KIND.RESPONSE_HEAD) {
       this.#expect(exchange.responseHead === null, 'one response head');

@@ -88,6 +88,11 @@ class Exchange {
     if (this.#complete) this.#end(KIND.RESPONSE_END, this.#trailers, now());
   }
 
+  /** After a 101 the request goes on, in another protocol, and ends once more. */
+  switchProtocols() {
+    this.#requestEnded = false;
+  }
+
   /**
    * @param {string} head
    * @param {number} t0
@@ -183,4 +188,4 @@ function beginExchange(hub, hook, source, { origin, path, method }, head, t0) {
   return id === 0 ? null : new Exchange(hub, hook, recorder, id);
 }
 
-module.exports = { CANCELLED, beginExchange };
+module.exports = { CANCELLED, Exchange, beginExchange };

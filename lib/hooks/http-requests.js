@@ -16,7 +16,8 @@
 // What is easily overlooked:
 // - `end(data)` does not call `write`; a wrapper of the program's may. Whoever is nearest to the wire is recorded.
 // - Headers given as an array are rendered by the constructor, but sent with the first write only.
-// - A 101 or the answer to CONNECT is no 'response', and is on no channel.
+// - A 101 or the answer to CONNECT is no 'response', and is on no channel. After a 101 the socket goes on, see
+//   upgraded-socket.js.
 // - Where the program ends an exchange itself, Node either says nothing ('close' alone) or ECONNRESET.
 
 const { now } = require('../clock.js');
@@ -116,8 +117,10 @@ function onConnecting(request) {
  * @param {Request} request
  * @param {string} event
  * @param {any} subject
+ * @param {any} socket of an upgrade
+ * @param {any} head what has arrived with it
  */
-function onEvent(request, event, subject) {
+function onEvent(request, event, subject, socket, head) {
   const exchange = exchanges.get(request);
   if (exchange == null || !exchange.open) return;
   const t0 = now();
@@ -131,6 +134,10 @@ function onEvent(request, event, subject) {
         watchBody(subject, exchange);
         break;
       case 'upgrade':
+        exchanges.set(request, null); // what becomes of the request says no more
+        exchange.responseHead(headOf(subject), t0);
+        require('./upgraded-socket.js').watchSocket(socket, exchange, head, /** @type {Hub} */ (hub), HOOK);
+        break;
       case 'connect':
         onUpgrade(exchange, subject, t0);
         break;
@@ -227,7 +234,7 @@ function tapRequests(prototype, target, secure) {
     }),
     tap(prototype, 'emit', (below) => function (event, subject) {
       // First, as a listener may end the exchange in its turn.
-      onEvent(this, event, subject);
+      onEvent(this, event, subject, arguments[2], arguments[3]);
       return Reflect.apply(below.emit, this, arguments);
     }),
     tap(prototype, 'onSocket', (below) => function () {

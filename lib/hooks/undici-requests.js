@@ -11,7 +11,8 @@
 //   again by undici itself (pipelining, GOAWAY): the same object, a second sendHeaders.
 // - HTTP/2 before undici 7.29 has no sendHeaders; a request that fails in the queue has none either.
 // - The body of a fetch comes from a generator, so that its head is written with the first byte, after sendHeaders.
-// - 1xx answers come through `headers` as well. An upgrade ends in a method call, on no channel before 6.29.
+// - 1xx answers come through `headers` as well. An upgrade ends in a method call, on no channel before 6.29; its socket
+//   goes on, see upgraded-socket.js.
 // - `error` may come twice, and `bodySent` after `trailers` where the server answers early.
 // - A subscriber that throws ends the host by `uncaughtException`.
 
@@ -293,10 +294,19 @@ function pushReceived(recording, chunk, t0) {
  * The method's call is the only sign. HTTP/2 may call it before the answer, without a status: 6.29 publishes that later.
  * @type {import('./undici-taps.js').Observer}
  */
-function onUpgrade(request, statusCode, headers) {
+function onUpgrade(request, statusCode, headers, socket) {
   if (statusCode === null) return;
   onHeaders({ request, response: { statusCode: Number(statusCode), statusText: '', headers } });
-  onTrailers({ request, trailers: null });
+  const recording = recordings.get(request);
+  if (recording === undefined || hub === null) return;
+  recordings.delete(request);
+  try {
+    const { Exchange } = require('./http-exchange.js');
+    const exchange = new Exchange(hub, 'undici', recording.recorder, recording.id);
+    require('./upgraded-socket.js').watchSocket(socket, exchange, undefined, hub, 'undici');
+  } catch (error) {
+    hub.fault('undici', error);
+  }
 }
 
 /** @param {{ request: UndiciRequest, trailers: Buffer[] | Record<string, unknown> | null }} message */

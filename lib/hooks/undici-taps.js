@@ -8,8 +8,8 @@
 // missed on the way, and from then on the newer undici runs as if we had never touched it.
 
 /**
- * Must not throw. Gets the method's `this` and its first two arguments.
- * @typedef {(request: any, first: any, second: any) => void} Observer
+ * Must not throw. Gets the method's `this` and its first three arguments.
+ * @typedef {(request: any, first: any, second: any, third: any) => void} Observer
  */
 
 /** A method on the prototype of one undici copy's requests that shows its arguments to an observer first. */
@@ -33,9 +33,9 @@ class Tap {
 
     // The result goes back as it is: a lost `false` of onData breaks back-pressure.
     /** @type {(this: object, ...args: any[]) => unknown} */
-    this.wrapper = function (chunk, second) {
+    this.wrapper = function (chunk, second, third) {
       if (!tap.active) return method.apply(this, arguments);
-      observe(this, chunk, second);
+      observe(this, chunk, second, third);
       tap.passing = chunk;
       const result = method.apply(this, arguments);
       tap.passing = null;

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::json::{self, Object};
 use super::{FORMAT_VERSION, Message, Streamed, jsonrpc, time};
 use crate::exchange::{Chunk, End, Exchange, Source};
+use crate::head::ResponseHead;
 
 pub(super) fn write(
     exchange: &Exchange,
@@ -29,6 +30,9 @@ pub(super) fn write(
             json::string(&response.body.encoding, trace.member("content_encoding"));
         }
         write_chunks(exchange, chunks, trace.member("chunks"));
+        if is_switched(exchange) {
+            write_chunks(exchange, &exchange.request_chunks, trace.member("request_chunks"));
+        }
         if response.is_partial {
             trace.member("partial").extend_from_slice(b"true");
         }
@@ -78,6 +82,11 @@ fn write_resumes(id: &str, replayed: &[(u64, u64)], out: &mut Vec<u8>) {
         });
     }
     resumes.end();
+}
+
+/// Whether both sides went on to another protocol, in which each speaks when it likes.
+fn is_switched(exchange: &Exchange) -> bool {
+    exchange.response.as_ref().is_some_and(|response| ResponseHead::parse(response.head).status == Some(101))
 }
 
 /// Milliseconds from the request to what followed. What was not seen has no key.

@@ -71,6 +71,16 @@ fn written() -> String {
         answer(exchange, head, &[b"data: \xf0\x9f", b"\x98"]);
         exchange.end = End::Error { code: "ECONNRESET", message: "read ECONNRESET" };
     });
+    add("websocket", &|exchange| {
+        exchange.request_head =
+            b"GET https://api.openai.com/v1/realtime?model=x HTTP/1.1\r\nupgrade: websocket\r\n";
+        exchange.request_chunks = chunks(15, &[b"\x81\x82\x00\x00\x00\x00hi", b"\x88\x80\x00\x00\x00\x00"]);
+        answer(
+            exchange,
+            "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\n",
+            &[b"\x81\x02yo", b"\x88\x00"],
+        );
+    });
     add("killed", &|exchange| {
         exchange.response.as_mut().unwrap().chunks.truncate(2);
         exchange.end = End::Cut("the process ended");
