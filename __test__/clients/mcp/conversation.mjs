@@ -25,6 +25,10 @@ export async function converse(client, tools) {
     const { content, isError } = await call(name, args, options);
     say(name, [content[0].text.length < 200 ? content[0].text : content[0].text.length, isError, progress]);
   }
+}
+
+/** Asks for what there is not. Over HTTP the SDK takes a stream with an error for one that broke off, and resumes it some time. */
+export async function beRefused(client) {
   await client.readResource({ uri: 'file:///none' }).catch((error) => say('refused', [error.code, error.message]));
 }
 

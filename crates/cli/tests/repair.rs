@@ -90,6 +90,6 @@ fn whole_records_that_contradict_themselves_are_kept_and_counted() {
     let text = std::fs::read_to_string(&log).unwrap();
     std::fs::write(&log, text.replacen("\"response_bytes\":291", "\"response_bytes\":292", 1)).unwrap();
     let answer = repair(&log, &["--json"]).json();
-    assert_eq!((&answer["output"], &answer["records"]), (&serde_json::Value::Null, &18.into()));
+    assert_eq!((&answer["output"], &answer["records"]), (&serde_json::Value::Null, &lines().len().into()));
     assert_eq!(answer["problems_left"], 2, "the chunks and the body");
 }

@@ -12,9 +12,8 @@ fn whole_logs_of_both_formats_are_ok() {
     let done = run(["verify".as_ref(), ours.as_os_str(), upstream.as_os_str()]);
     assert_eq!((done.code, done.stderr.as_str()), (0, ""), "{done:?}");
     let said: Vec<&str> = done.stdout.lines().collect();
-    assert!(said[0].ends_with(
-        "v1.jsonl: ok: 18 records, 16 kB (3 partial, 1 failed, 1 orphaned, 1 recovered, 1 with gaps)"
-    ));
+    assert!(said[0].contains(&format!("v1.jsonl: ok: {} records, ", lines().len())), "{said:?}");
+    assert!(said[0].ends_with(" kB (3 partial, 1 failed, 1 orphaned, 1 recovered, 1 with gaps)"), "{said:?}");
     assert!(
         said[1].ends_with("ok: 10 records, 18 kB (1 partial, 1 orphaned, 10 of claude-trace 1.0.9)"),
         "{said:?}"
@@ -85,7 +84,7 @@ fn a_file_that_cannot_be_read_is_an_error_and_the_others_are_read() {
     let answer = done.json();
     assert_eq!((done.code, &answer["ok"]), (2, &false.into()));
     assert_eq!(answer["files"][0]["error"]["code"], "TRACE_ERR_IO");
-    assert_eq!(answer["files"][1]["records"], 18);
+    assert_eq!(answer["files"][1]["records"], lines().len());
 }
 
 #[test]

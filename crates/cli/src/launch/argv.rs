@@ -27,9 +27,7 @@ const MCP: &str = "mcp";
 /// Takes the words after the program's name apart by the options and subcommands that `command` has.
 pub fn split(command: &Command, words: Vec<OsString>) -> Words {
     if let Some(first) = words.first().and_then(|word| word.to_str()) {
-        let is_clients =
-            first == MCP && words.get(1).is_some_and(|next| !next.as_encoded_bytes().starts_with(b"-"));
-        if !is_clients && (first == HELP || command.find_subcommand(first).is_some()) {
+        if first == HELP || is_ours(command, first, words.get(1)) {
             return Words::Ours(words);
         }
         if let Some(meant) = slip(command, first) {
@@ -44,9 +42,8 @@ pub fn split(command: &Command, words: Vec<OsString>) -> Words {
             break;
         }
         let Some(values) = values_of(command, &word) else {
-            let name =
-                word.to_str().filter(|name| clients.is_empty() && command.find_subcommand(name).is_some());
-            if let Some(name) = name {
+            let name = word.to_str().filter(|_| clients.is_empty());
+            if let Some(name) = name.filter(|name| is_ours(command, name, words.peek())) {
                 return Words::Misplaced { word: name.to_owned() };
             }
             clients.push(word);
@@ -63,6 +60,12 @@ pub fn split(command: &Command, words: Vec<OsString>) -> Words {
         }
     }
     Words::Launch { ours, clients }
+}
+
+/// Whether that is a subcommand of ours.
+fn is_ours(command: &Command, name: &str, next: Option<&OsString>) -> bool {
+    let is_clients = name == MCP && next.is_some_and(|next| !next.as_encoded_bytes().starts_with(b"-"));
+    !is_clients && command.find_subcommand(name).is_some()
 }
 
 /// How many values our option of that name takes; `None`: it is not ours.
@@ -139,9 +142,11 @@ mod tests {
         {
             assert_eq!(of(ours), Words::Ours(ours.iter().map(Into::into).collect()));
         }
-        for clients in [&["mcp", "list"][..], &["mcp", "add", "x", "--", "y"]] {
+        for clients in [&["mcp", "list"][..], &["mcp", "add", "x", "--", "y"], &["--log", "z", "mcp", "list"]]
+        {
             assert!(matches!(of(clients), Words::Launch { .. }), "{clients:?}");
         }
+        assert_eq!(of(&["--log", "z", "mcp", "--", "y"]), Words::Misplaced { word: "mcp".into() });
     }
 
     #[test]
