@@ -8,8 +8,7 @@ const { spawn } = require('node:child_process');
 const { once } = require('node:events');
 const { chmodSync, readFileSync } = require('node:fs');
 const { test } = require('node:test');
-const { COMMAND, runCommand, Running, script } = require('./support/command');
-const { readLog } = require('./support/log');
+const { COMMAND, recordsOf, runCommand, Running, script } = require('./support/command');
 const { freshFolder } = require('./support/run-client');
 
 /** A shell as the server. @param {string} text @param {string[]} [args] */
@@ -17,16 +16,17 @@ const shell = (text, ...args) => ['mcp', '--name', 'sh', '--', '/bin/sh', '-c', 
 
 /** A relay whose streams are bytes. @param {string[]} args */
 function bytes(args) {
-  const cwd = freshFolder();
-  const child = spawn(COMMAND, args, { cwd, env: { PATH: process.env.PATH, HOME: cwd, CLAUDE_TRACE_SPOOL_DIR: `${cwd}/spool`, CLAUDE_TRACE_RUNTIME_DIR: `${cwd}/run` }, stdio: ['pipe', 'pipe', 'ignore'] });
+  const [cwd, home] = [freshFolder(), freshFolder()];
+  const env = { PATH: process.env.PATH, HOME: home, CLAUDE_TRACE_SPOOL_DIR: `${home}/spool`, CLAUDE_TRACE_RUNTIME_DIR: `${home}/runtime` };
+  const child = spawn(COMMAND, args, { cwd, env, stdio: ['pipe', 'pipe', 'ignore'] });
   /** @type {Buffer[]} */
   const received = [];
   child.stdout.on('data', (data) => received.push(data));
-  return { child, cwd, received, closed: once(child, 'close') };
+  return { child, cwd, home, received, closed: once(child, 'close') };
 }
 
 test('any bytes pass in any pieces, and the end of the input is the end of the output', async () => {
-  const { child, cwd, received, closed } = bytes(['mcp', '--', 'cat']);
+  const { child, cwd, home, received, closed } = bytes(['mcp', '--', 'cat']);
   const sent = Buffer.concat([randomBytes(3_000_000), Buffer.alloc(100_000, 'x'), Buffer.from('\n\n{"jsonrpc":"2.0"\xff')]);
   let at = 0;
   for (let size = 1; at < sent.length; size = (size * 7) % 200_003) {
@@ -38,7 +38,7 @@ test('any bytes pass in any pieces, and the end of the input is the end of the o
   const got = Buffer.concat(received);
   assert.ok(got.equals(sent), `${got.length} of ${sent.length} bytes`);
   // Both ways, all but the line feeds, and what is only white space between them.
-  const records = readLog(cwd);
+  const records = await recordsOf({ cwd, home });
   const bytesOf = (/** @type {string} */ side) => records.filter(({ value }) => value.trace.jsonrpc.from === side).reduce((sum, { value }) => sum + value.trace.request_bytes, 0);
   const blank = (/** @type {Buffer} */ all) => all.toString('latin1').split('\n').filter((line) => /[^\t\n\f\r ]/.test(line)).reduce((sum, line) => sum + line.length, 0);
   assert.equal(bytesOf('client'), blank(sent));

@@ -5,7 +5,7 @@
 const assert = require('node:assert/strict');
 const path = require('node:path');
 const { test } = require('node:test');
-const { COMMAND, PACKAGE, Running, runCommand } = require('./support/command');
+const { COMMAND, PACKAGE, Running, recordsOf, runCommand } = require('./support/command');
 const { readLog } = require('./support/log');
 const { CLIENTS, assertAllOnRecord, kept, lines, ofMethod } = require('./support/mcp');
 const { freshFolder } = require('./support/run-client');
@@ -23,7 +23,7 @@ const start = (what, server) => new Running([CLIENT, what, ...server], { program
 /** The same, to its end. @param {string} what @param {string[]} server */
 async function run(what, server) {
   const running = start(what, server);
-  return { ...(await running.ended), cwd: running.cwd };
+  return { ...(await running.ended), cwd: running.cwd, home: running.home };
 }
 
 /** @param {string} cwd */
@@ -45,16 +45,16 @@ for (const [door, relay] of /** @type {[string, string[]][]} */ ([
     assert.match(through.stderr, /^the server is there\nclaude-trace: \d+ exchanges of sums recorded in \S+ \(1 line not JSON-RPC\)\n$/);
     assert.deepEqual(kept(before), kept(behind), 'nothing is changed on the way');
     assert.deepEqual(kept(before), kept(direct), 'and both say what they say without us');
-    const records = readLog(through.cwd);
+    const records = await recordsOf(through);
     assertAllOnRecord(kept(behind), records);
     assert.equal((await verified(through.cwd)).ok, true);
   });
 }
 
 test('requests of both sides have their answers, and progress its token', async () => {
-  const { cwd, code } = await run('all', [...RELAY, ...SERVER]);
-  assert.equal(code, 0);
-  const records = readLog(cwd);
+  const ended = await run('all', [...RELAY, ...SERVER]);
+  assert.equal(ended.code, 0);
+  const records = await recordsOf(ended);
   for (const { value } of records) {
     const { request, response, trace, note } = value;
     const { from, kind, method, id } = trace.jsonrpc;
@@ -91,22 +91,20 @@ test('a relay that is killed in mid-call leaves all that had passed to the next 
   const running = start('wait', [...tee(before), ...pid, ...RELAY, ...tee(behind), ...SERVER]);
   await running.saying('waiting');
   process.kill(Number(/pid (\d+)/.exec(running.stderr)?.[1]), 'SIGKILL');
-  const { cwd, home } = running;
   const { stdout } = await running.ended;
   assert.match(stdout, /closed\n$/, 'the client hears of it');
-  const recovered = await runCommand(['recover', '--json'], { cwd, home });
-  assert.equal(recovered.code, 0, recovered.stderr);
-  const records = readLog(cwd);
+  const records = await recordsOf(running);
   assertAllOnRecord(kept(before), records);
   const [call] = ofMethod(records, 'tools/call');
   assert.deepEqual([call.response, call.trace.recovered, call.note], [null, true, 'ORPHANED_REQUEST - No matching response received']);
-  assert.equal((await verified(cwd)).ok, true);
+  assert.equal((await verified(running.cwd)).ok, true);
 });
 
 test('a server that is killed in mid-call ends the relay as it ended, and its call says so', async () => {
   const relayed = new Running(['mcp', '--', ...SERVER], { input: true });
   const send = (/** @type {object} */ message) => relayed.child.stdin?.write(`${JSON.stringify(message)}\n`);
   send({ jsonrpc: '2.0', id: 1, method: 'initialize', params: { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'raw', version: '1' } } });
+  await relayed.saying('serverInfo');
   send({ jsonrpc: '2.0', method: 'notifications/initialized' });
   send({ jsonrpc: '2.0', id: 2, method: 'tools/call', params: { name: 'wait', arguments: {} } });
   await relayed.saying('waiting');
@@ -114,7 +112,7 @@ test('a server that is killed in mid-call ends the relay as it ended, and its ca
   process.kill(server, 'SIGKILL');
   const { code, signal, stdout } = await relayed.ended;
   assert.deepEqual([code, signal], [null, 'SIGKILL']);
-  const records = readLog(relayed.cwd);
+  const records = await recordsOf(relayed);
   assert.equal(lines(Buffer.from(stdout)).length, 2);
   const [call] = ofMethod(records, 'tools/call');
   assert.deepEqual([call.response, call.trace.cut], [null, 'the server ended before it answered']);

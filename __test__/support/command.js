@@ -8,6 +8,7 @@ const { once } = require('node:events');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
+const { readLog } = require('./log');
 const { freshFolder } = require('./run-client');
 
 /** The package under test: this checkout, or the unpacked one that CLAUDE_TRACE_TEST_PACKAGE names. */
@@ -71,6 +72,13 @@ async function runCommand(args, options) {
   return { ...(await running.ended), cwd: running.cwd, home: running.home };
 }
 
+/** What is on record when nothing is left in the spool: a relay in a hurry leaves the rest to the next start. @param {{ cwd: string, home: string }} run */
+async function recordsOf({ cwd, home }) {
+  const { code, stderr } = await runCommand(['recover'], { cwd, home });
+  assert.equal(code, 0, stderr);
+  return readLog(cwd);
+}
+
 /** A proxy in front of `upstream`, and where it listens. @param {string} upstream @param {string[]} [args] @param {Options} [options] */
 async function startProxy(upstream, args = [], options) {
   const proxy = new Running(['proxy', '--upstream', upstream, ...args], options);
@@ -113,4 +121,4 @@ function versionOf(program) {
 /** The steps that clients/agent.cjs has printed. @param {string} stdout @returns {Record<string, any>} */
 const stepsOf = (stdout) => Object.fromEntries(stdout.split(/\r?\n/).filter((line) => line.startsWith('{')).map((line) => JSON.parse(line)).map(({ step, value }) => [step, value]));
 
-module.exports = { AGENT, COMMAND, PACKAGE, Running, nativeAgent, runCommand, script, startProxy, stepsOf, stopProxy, versionOf };
+module.exports = { AGENT, COMMAND, PACKAGE, Running, nativeAgent, recordsOf, runCommand, script, startProxy, stepsOf, stopProxy, versionOf };
