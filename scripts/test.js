@@ -18,7 +18,7 @@ const { check } = require('./check.js');
 const THIS = process.env.npm_node_execpath ?? process.execPath;
 const OTHERS = ['node22', 'node24', 'node26'];
 /** What does not depend on the Node it runs on is run once. */
-const ONCE = ['architecture', 'bin', 'config-docs', 'disk', 'durability-docs', 'kill', 'launch-ends', 'proxy', 'proxy-ends', 'types'];
+const ONCE = ['architecture', 'bin', 'config-docs', 'disk', 'durability-docs', 'kill', 'launch-ends', 'mcp-relay', 'proxy', 'proxy-ends', 'types'];
 const isOnce = (/** @type {string} */ test) => test.startsWith('benchmark-') || ONCE.includes(test);
 
 const args = process.argv.slice(2);
