@@ -1,5 +1,6 @@
 //! What can go wrong, with a stable code for each kind.
 
+use std::any::Any;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -74,3 +75,9 @@ impl Error {
 
 /// The engine's results.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What a panic said.
+pub fn words_of(panic: &(dyn Any + Send)) -> &str {
+    let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    words.unwrap_or("without words")
+}

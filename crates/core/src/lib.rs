@@ -11,6 +11,7 @@ pub mod error;
 pub mod exchange;
 pub mod frames;
 pub mod head;
+pub mod interceptor;
 pub mod jsonrpc;
 pub mod message;
 pub mod notice;

@@ -4,6 +4,7 @@
 //! make of it. What cannot be decoded is not an error of ours: the caller keeps the bytes as they came.
 
 mod brotli;
+mod push;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::bufread::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
+pub use push::PushDecoder;
 use source::{CutIsEnd, NothingAfter, Slices};
 
 /// More codings in a row than any server applies; undici gives up after five. Each costs a decoder's window.

@@ -15,6 +15,8 @@ pub struct Event<'a> {
     pub has_id: bool,
     /// A `retry` (milliseconds) that stood in this event.
     pub retry: Option<u64>,
+    /// The byte of the stream at which its first line begins, comments that stand in its block included.
+    pub start: u64,
     /// Behind which byte of the stream it is complete: the first byte of the line end that closes its blank line.
     pub end: u64,
     /// A limit was reached: its lines or its data are not whole.

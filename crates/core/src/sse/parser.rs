@@ -276,7 +276,8 @@ impl Parser {
         let kept = self.data.split_last().map(|(_line_feed, data)| data);
         if let Some(data) = here.data.take().or(kept) {
             let kind = here.kind.unwrap_or(&self.kind);
-            on_event(Event { data, kind, id: &self.last_id, has_id, retry: self.retry, end, cut: self.cut });
+            let (start, id) = (self.block_start, &*self.last_id);
+            on_event(Event { data, kind, id, has_id, retry: self.retry, start, end, cut: self.cut });
         }
         here.kind = None;
         self.data.clear();

@@ -1,0 +1,270 @@
+//! A batch of events, and what is to become of them.
+
+use crate::sse;
+use serde_json::value::RawValue;
+use std::ops::Range;
+
+/// What is to become of an event in the record.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    /// It stays. What events without a verdict do.
+    Keep,
+    /// It is left out.
+    Drop,
+    /// It stands there otherwise.
+    Replace(Replacement),
+    /// It stays, and the record says this of it.
+    Annotate(Box<RawValue>),
+}
+
+/// What an event is to be. A part that is `None` stays as it was.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replacement {
+    /// Its data.
+    pub data: Option<Vec<u8>>,
+    /// Its type.
+    pub kind: Option<Vec<u8>>,
+    /// Its id.
+    pub id: Option<Vec<u8>>,
+}
+
+/// An event of a batch, as the interceptors before have left it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event<'a> {
+    /// Its number in its stream, from 0.
+    pub number: u64,
+    /// Its data, raw: [`sse::text_of`] makes text of it.
+    pub data: &'a [u8],
+    /// The `event` field; empty means `message`.
+    pub kind: &'a [u8],
+    /// The last event id of the stream; empty if there is none.
+    pub id: &'a [u8],
+    /// A `retry` (milliseconds) that stood in it.
+    pub retry: Option<u64>,
+    /// When its last byte came, on the clock of whoever feeds the stage.
+    pub at: u64,
+}
+
+/// Events of one exchange, in order. Their fields lie in one buffer.
+#[derive(Debug, Default)]
+pub struct EventBatch {
+    bytes: Vec<u8>,
+    slots: Vec<Slot>,
+    /// What the interceptor that has the batch now has said.
+    verdicts: Vec<(usize, Verdict)>,
+    duplicates: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Slot {
+    data: Range<usize>,
+    kind: Range<usize>,
+    id: Range<usize>,
+    retry: Option<u64>,
+    at: u64,
+    number: u64,
+    /// Where its lines lie in the stream.
+    span: (u64, u64),
+}
+
+/// What an interceptor wants of an event, and where that is in the stream.
+#[derive(Debug)]
+pub(super) struct Decision {
+    pub number: u64,
+    pub span: (u64, u64),
+    pub what: Wanted,
+}
+
+#[derive(Debug)]
+pub(super) enum Wanted {
+    /// These bytes in its place; none: it is left out.
+    Text(Vec<u8>),
+    Note(Box<RawValue>),
+}
+
+impl EventBatch {
+    /// Adds an event.
+    pub(super) fn add(&mut self, event: &sse::Event<'_>, number: u64, at: u64) {
+        // Types and ids mostly are those of the event before, and lie there already.
+        let (last_kind, last_id) =
+            self.slots.last().map_or((0..0, 0..0), |slot| (slot.kind.clone(), slot.id.clone()));
+        let kind = self.keep_unless_same(event.kind, last_kind);
+        let id = self.keep_unless_same(event.id, last_id);
+        let data = self.keep(event.data);
+        let span = (event.start, event.end);
+        self.slots.push(Slot { data, kind, id, retry: event.retry, at, number, span });
+    }
+
+    fn keep_unless_same(&mut self, bytes: &[u8], last: Range<usize>) -> Range<usize> {
+        if self.bytes[last.clone()] == *bytes { last } else { self.keep(bytes) }
+    }
+
+    fn keep(&mut self, bytes: &[u8]) -> Range<usize> {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        start..self.bytes.len()
+    }
+
+    /// How many events there are.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// An event by its place in the batch.
+    pub fn get(&self, index: usize) -> Option<Event<'_>> {
+        self.slots.get(index).map(|slot| self.event(slot))
+    }
+
+    /// The events, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Event<'_>> {
+        self.slots.iter().map(|slot| self.event(slot))
+    }
+
+    fn event(&self, slot: &Slot) -> Event<'_> {
+        Event {
+            number: slot.number,
+            data: &self.bytes[slot.data.clone()],
+            kind: &self.bytes[slot.kind.clone()],
+            id: &self.bytes[slot.id.clone()],
+            retry: slot.retry,
+            at: slot.at,
+        }
+    }
+
+    /// Says what is to become of an event, by its place in the batch. What is said takes effect when the call of the hook is
+    /// over: of several verdicts of one interceptor on one event the last counts, and annotations add up.
+    pub fn decide(&mut self, index: usize, verdict: Verdict) {
+        if index < self.slots.len() {
+            self.verdicts.push((index, verdict));
+        }
+    }
+
+    /// The same for an event by its number; nothing if it is not there (any more).
+    pub(super) fn decide_numbered(&mut self, number: u64, verdict: Verdict) {
+        if let Ok(index) = self.slots.binary_search_by_key(&number, |slot| slot.number) {
+            self.decide(index, verdict);
+        }
+    }
+
+    /// Leaves an event out as one that was there before: counted as such.
+    pub fn drop_duplicate(&mut self, index: usize) {
+        self.duplicates += 1;
+        self.decide(index, Verdict::Drop);
+    }
+
+    /// The bytes that it holds.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes.len() + self.slots.len() * size_of::<Slot>()
+    }
+
+    /// When its first event came.
+    pub(super) fn since(&self) -> Option<u64> {
+        self.slots.first().map(|slot| slot.at)
+    }
+
+    /// Forgets what was said since the last commit.
+    pub(super) fn roll_back(&mut self) {
+        self.verdicts.clear();
+        self.duplicates = 0;
+    }
+
+    /// Applies what was said, so that the next interceptor sees it, and tells it. The second value: how many duplicates are
+    /// among what was left out.
+    pub(super) fn commit(&mut self) -> (Vec<Decision>, u64) {
+        let duplicates = std::mem::take(&mut self.duplicates);
+        if self.verdicts.is_empty() {
+            return (Vec::new(), duplicates);
+        }
+        let mut decisions = Vec::with_capacity(self.verdicts.len());
+        let mut dropped = vec![false; self.slots.len()];
+        let mut replaced: Vec<Option<Replacement>> = vec![None; self.slots.len()];
+        for (index, verdict) in std::mem::take(&mut self.verdicts) {
+            match verdict {
+                Verdict::Keep => (dropped[index], replaced[index]) = (false, None),
+                Verdict::Drop => (dropped[index], replaced[index]) = (true, None),
+                Verdict::Replace(replacement) => {
+                    (dropped[index], replaced[index]) = (false, Some(replacement));
+                }
+                Verdict::Annotate(note) => decisions.push(self.decision(index, Wanted::Note(note))),
+            }
+        }
+        for index in 0..self.slots.len() {
+            if dropped[index] {
+                decisions.push(self.decision(index, Wanted::Text(Vec::new())));
+            } else if let Some(replacement) = replaced[index].take() {
+                self.replace(index, replacement);
+                let text = text_of(&self.event(&self.slots[index]));
+                decisions.push(self.decision(index, Wanted::Text(text)));
+            }
+        }
+        let mut is_dropped = dropped.into_iter();
+        self.slots.retain(|_| !is_dropped.next().unwrap_or(false));
+        (decisions, duplicates)
+    }
+
+    fn decision(&self, index: usize, what: Wanted) -> Decision {
+        let Slot { number, span, .. } = self.slots[index];
+        Decision { number, span, what }
+    }
+
+    fn replace(&mut self, index: usize, Replacement { data, kind, id }: Replacement) {
+        if let Some(data) = data {
+            self.slots[index].data = self.keep(&with_line_feeds(&data));
+        }
+        if let Some(kind) = kind {
+            self.slots[index].kind = self.keep(first_line(&kind));
+        }
+        if let Some(id) = id {
+            self.slots[index].id = self.keep(first_line(&id));
+        }
+    }
+}
+
+/// An event as a stream has it.
+fn text_of(event: &Event<'_>) -> Vec<u8> {
+    let mut text = Vec::with_capacity(event.data.len() + event.kind.len() + event.id.len() + 32);
+    let mut line = |name: &[u8], value: &[u8]| {
+        text.extend_from_slice(name);
+        text.extend_from_slice(b": ");
+        text.extend_from_slice(value);
+        text.push(b'\n');
+    };
+    if !event.kind.is_empty() {
+        line(b"event", event.kind);
+    }
+    if !event.id.is_empty() {
+        line(b"id", event.id);
+    }
+    if let Some(retry) = event.retry {
+        line(b"retry", retry.to_string().as_bytes());
+    }
+    for data in event.data.split(|byte| *byte == b'\n') {
+        line(b"data", data);
+    }
+    text.push(b'\n');
+    text
+}
+
+/// A carriage return ends a line of a stream as well: data cannot hold one.
+fn with_line_feeds(data: &[u8]) -> Vec<u8> {
+    let mut text = Vec::with_capacity(data.len());
+    for (index, byte) in data.iter().enumerate() {
+        match byte {
+            b'\r' if data.get(index + 1) == Some(&b'\n') => {}
+            b'\r' => text.push(b'\n'),
+            byte => text.push(*byte),
+        }
+    }
+    text
+}
+
+/// What of a type or an id can stand in a line.
+fn first_line(value: &[u8]) -> &[u8] {
+    let end = value.iter().position(|byte| matches!(byte, b'\r' | b'\n' | 0));
+    &value[..end.unwrap_or(value.len())]
+}
