@@ -115,6 +115,21 @@ struct Line<'a> {
     note: Option<&'a RawValue>,
     logged_at: Option<&'a RawValue>,
     trace: Option<&'a RawValue>,
+    intercepted: Option<Intercepted>,
+}
+
+/// What interceptors have changed: the trace tells of the wire, and the body of what they left.
+#[derive(Deserialize)]
+struct Intercepted {
+    dropped: Option<u64>,
+    replaced: Option<u64>,
+    body_unchanged: Option<bool>,
+}
+
+impl Intercepted {
+    fn has_changed_body(&self) -> bool {
+        (self.dropped.is_some() || self.replaced.is_some()) && self.body_unchanged != Some(true)
+    }
 }
 
 #[derive(Deserialize)]
@@ -168,7 +183,8 @@ impl Line<'_> {
         let lengths = trace.as_ref().and_then(|trace| trace.lengths);
         request.check_body(lengths.as_ref(), &mut flaws);
         if let Some(response) = response {
-            response.check_body(lengths.as_ref(), &mut flaws);
+            let is_changed = self.intercepted.as_ref().is_some_and(Intercepted::has_changed_body);
+            response.check_body(lengths.as_ref(), is_changed, &mut flaws);
         }
         Ok(Record {
             outcome: self.outcome(response, trace.as_ref()),
@@ -206,8 +222,8 @@ impl Request<'_> {
 }
 
 impl Response<'_> {
-    fn check_body(&self, lengths: Option<&Lengths>, flaws: &mut Vec<Flaw>) {
-        let expected = lengths.filter(|is| is.response_is_as_sent).map(|is| is.response);
+    fn check_body(&self, lengths: Option<&Lengths>, is_changed: bool, flaws: &mut Vec<Flaw>) {
+        let expected = lengths.filter(|is| is.response_is_as_sent && !is_changed).map(|is| is.response);
         match (self.body, self.body_raw) {
             (Some(body), None) => check_body("response.body", body, None, expected, 0, flaws),
             (None, Some(text)) => {

@@ -4,6 +4,7 @@ use super::exchanges::{Exchanges, Kind as Replayed};
 use super::spool::{Way, spool_folder};
 use claude_trace_core::clock::monotonic_nanos;
 use claude_trace_core::exchange::{Kind, Source};
+use claude_trace_core::pipeline::Tap;
 use claude_trace_core::pipeline::assembler::Assembler;
 use criterion::{Criterion, Throughput};
 use std::sync::Arc;
@@ -17,7 +18,8 @@ pub fn consume(c: &mut Criterion) {
         let exchange = Exchanges::new(kind, bytes);
         let folder = spool_folder();
         let mut way = Way::new(&folder);
-        let mut assembler = Assembler::new(Arc::clone(&way.pool), Arc::default(), Arc::default());
+        let mut assembler =
+            Assembler::new(Arc::clone(&way.pool), Tap::idle(), Arc::default(), Arc::default());
         assembler.add_chain(Arc::clone(&way.chain));
         group.throughput(Throughput::Elements(exchange.chunks() as u64 + 5)).bench_function(name, |b| {
             b.iter_custom(|times| {

@@ -5,6 +5,6 @@ mod recipe;
 mod streams;
 mod table;
 
-pub use recipe::{Context, Recipe, words_of};
+pub use recipe::{Context, Recipe};
 pub use streams::Streams;
-pub use table::{Applied, Finished, Open, Table};
+pub use table::{Applied, Ending, Finished, Open, Table};

@@ -3,13 +3,14 @@
 use super::streams::{Resumption, Streams};
 use super::table::Finished;
 use crate::civil::Iso;
+use crate::error::words_of;
 use crate::exchange::{Chunk, Exchange};
-use crate::record::{RecordOptions, Streamed, write_line};
+use crate::interceptor::Changes;
+use crate::record::{RecordOptions, Streamed, write_changed_line};
 use crate::stats::{Counters, SseCounters};
 use crate::writer::log::Line;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -42,7 +43,7 @@ impl Recipe {
     /// exchange goes to the dead letters with the reason. `wait_for_earlier` is called, if at all, before anything is asked
     /// that depends on records of exchanges that finished earlier: it returns when they have been made.
     pub fn make(&self, finished: Finished, counters: &Counters, wait_for_earlier: impl Fn()) -> Line {
-        self.make_with(finished, counters, &wait_for_earlier, write_line)
+        self.make_with(finished, counters, &wait_for_earlier, write_changed_line)
     }
 
     fn make_with(
@@ -53,6 +54,10 @@ impl Recipe {
         write: Write,
     ) -> Line {
         let place = finished.open.intent_place().map(|(hold, at)| (hold.clone(), at));
+        if finished.changes.as_ref().is_some_and(|changes| changes.discard) {
+            // An empty line: its exchange is done with as if it had been written.
+            return Line { bytes: Vec::new(), place, holds: finished.open.holds, dead: None };
+        }
         let mut dead = None;
         let make = |change: &dyn Fn(&mut Exchange<'_>)| {
             self.try_make(&finished, counters, wait_for_earlier, write, change)
@@ -94,7 +99,7 @@ impl Recipe {
                 });
                 let exchange = Exchange { earlier: earlier.as_deref(), ..exchange };
                 let mut line = Vec::new();
-                let streamed = write(&exchange, &self.options, &mut line);
+                let streamed = write(&exchange, finished.changes.as_deref(), &self.options, &mut line);
                 counters.sse.reconnects.add(u64::from(earlier.is_some()));
                 if let Some(streamed) = streamed {
                     count(&streamed, &counters.sse);
@@ -111,7 +116,7 @@ impl Recipe {
     }
 }
 
-type Write = fn(&Exchange<'_>, &RecordOptions, &mut Vec<u8>) -> Option<Streamed>;
+type Write = for<'a> fn(&Exchange<'a>, Option<&'a Changes>, &RecordOptions, &mut Vec<u8>) -> Option<Streamed>;
 
 fn count(streamed: &Streamed, counters: &SseCounters) {
     counters.streams.add(1);
@@ -120,12 +125,6 @@ fn count(streamed: &Streamed, counters: &SseCounters) {
     counters.cut_lines.add(streamed.cut_lines);
     counters.cut_events.add(streamed.cut_events);
     counters.replayed_events.add(streamed.replayed_events());
-}
-
-/// What a panic said.
-pub fn words_of(panic: &(dyn Any + Send)) -> &str {
-    let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
-    words.unwrap_or("without words")
 }
 
 /// The parts of an exchange as they are.
@@ -195,9 +194,9 @@ mod tests {
     #[test]
     fn a_panic_costs_the_bodies_of_that_record_and_nothing_else() {
         let counters = Counters::default();
-        let panics_on_bodies: Write = |exchange, options, out| {
+        let panics_on_bodies: Write = |exchange, changes, options, out| {
             assert!(exchange.request_chunks.is_empty(), "what a body can do");
-            write_line(exchange, options, out)
+            write_changed_line(exchange, changes, options, out)
         };
         let line = recipe().make_with(finished(), &counters, &|| {}, panics_on_bodies);
         assert_eq!(counters.failed.get(), 1);
@@ -210,7 +209,8 @@ mod tests {
 
     #[test]
     fn a_record_that_can_never_be_made_is_a_dead_letter_alone() {
-        let line = recipe().make_with(finished(), &Counters::default(), &|| {}, |_, _, _| panic!("always"));
+        let line =
+            recipe().make_with(finished(), &Counters::default(), &|| {}, |_, _, _, _| panic!("always"));
         assert!(line.bytes.is_empty() && line.dead.is_some());
     }
 }

@@ -6,6 +6,7 @@
 use super::recipe::Context;
 use crate::error::{Error, Result};
 use crate::exchange::{Chunk, End, Exchange, Kind, Response, Source, WallNanos};
+use crate::interceptor::Changes;
 use crate::spool::layout::{EntryHeader, FLAG_CONTINUES, FLAG_GAP, FLAG_INTENT, Intent, IntentState};
 use crate::spool::pool::Hold;
 use std::borrow::Cow;
@@ -58,6 +59,8 @@ pub struct Finished {
     pub open: Open,
     /// How it ended.
     pub ending: Ending,
+    /// What interceptors want changed in its record.
+    pub changes: Option<Box<Changes>>,
 }
 
 /// [`End`] without borrowed text.
@@ -116,14 +119,16 @@ impl Table {
             Kind::Error => Ending::Error,
             _ => return Applied::Abandoned(Box::new(open)),
         };
-        Applied::Finished(Box::new(Finished { open, ending }))
+        Applied::Finished(Box::new(Finished { open, ending, changes: None }))
     }
 
     /// Ends the open exchanges of one chain, or of all, in the order in which they began.
     pub fn cut(&mut self, chain: Option<u32>, why: &'static str) -> Vec<Finished> {
         let mut cut: Vec<_> = self.open.extract_if(|key, _| chain.is_none_or(|c| c == key.0)).collect();
         cut.sort_by_key(|(key, open)| (open.started_at(), *key));
-        cut.into_iter().map(|(_, open)| Finished { open: *open, ending: Ending::Cut(why) }).collect()
+        cut.into_iter()
+            .map(|(_, open)| Finished { open: *open, ending: Ending::Cut(why), changes: None })
+            .collect()
     }
 
     /// The open exchanges.
@@ -189,6 +194,11 @@ impl Open {
     /// When it began.
     pub fn started_at(&self) -> WallNanos {
         self.request_head.first().map_or(self.last_at, |span| span.at)
+    }
+
+    /// When the last of it happened.
+    pub fn last_at(&self) -> WallNanos {
+        self.last_at
     }
 
     /// The segment and entry that hold the place for the intent.

@@ -1,5 +1,6 @@
 //! Reads entries from all chains and gives finished exchanges to the workers.
 
+use super::tap::Tap;
 use crate::assembly::{Applied, Finished, Open, Table};
 use crate::exchange::Kind;
 use crate::spool::chain::Chain;
@@ -10,6 +11,7 @@ use crate::spool::pool::{Hold, Pool};
 use crate::spool::segment::SegmentWriter;
 use crate::stats::{Counters, Latencies};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// A segment with less than this share of bytes of open exchanges is copied forward when the pool is short.
 const WORTH_COPYING: usize = 4;
@@ -42,6 +44,7 @@ pub struct Assembler {
 #[derive(Debug)]
 struct State {
     table: Table,
+    tap: Tap,
     pool: Arc<Pool>,
     carry: Option<SegmentWriter>,
     carry_hold: Option<Hold>,
@@ -53,9 +56,10 @@ struct State {
 
 impl Assembler {
     /// An assembler that reads nothing yet.
-    pub fn new(pool: Arc<Pool>, counters: Arc<Counters>, latencies: Arc<Latencies>) -> Self {
+    pub fn new(pool: Arc<Pool>, tap: Tap, counters: Arc<Counters>, latencies: Arc<Latencies>) -> Self {
         let state = State {
             table: Table::default(),
+            tap,
             pool,
             carry: None,
             carry_hold: None,
@@ -88,7 +92,18 @@ impl Assembler {
             }
         }
         state.measure();
+        state.tap.collect(finish);
         any
+    }
+
+    /// Whether exchanges are kept back for their interceptors: then [`Self::consume`] is to be called though nothing comes.
+    pub fn is_waiting(&self) -> bool {
+        self.state.tap.is_waiting()
+    }
+
+    /// Finishes what is kept back, of one chain or of all, waiting no longer than until then.
+    pub fn settle(&mut self, chain: Option<u32>, until: Instant, finish: impl FnMut(Finished)) {
+        self.state.tap.settle(chain, until, finish);
     }
 
     /// Ends the open exchanges of one chain, or of all.
@@ -100,7 +115,9 @@ impl Assembler {
                 finished.open.mark_gap();
             }
             self.state.closed(&finished.open);
-            finish(finished);
+            if let Some(finished) = self.state.tap.finished(finished) {
+                finish(finished);
+            }
         }
         self.state.measure();
         // What has been read to its end is needed no more, now that it has been asked for gaps.
@@ -160,7 +177,11 @@ impl State {
         if header.kind == Kind::ResponseBody as u8 && header.flags & FLAG_CONTINUES == 0 {
             self.chunk_ns.push(u64::from(header.hook_ns));
         }
-        match self.table.apply(hold, at, header) {
+        let applied = self.table.apply(hold, at, header);
+        if self.tap.is_interested() {
+            self.tap.entry(hold, at, header);
+        }
+        match applied {
             Applied::Nothing => {}
             Applied::Opened => self.counters.open.add(1),
             Applied::Abandoned(open) => {
@@ -171,7 +192,9 @@ impl State {
             }
             Applied::Finished(finished) => {
                 self.closed(&finished.open);
-                finish(*finished);
+                if let Some(finished) = self.tap.finished(*finished) {
+                    finish(finished);
+                }
             }
         }
     }

@@ -41,16 +41,21 @@ impl Inline {
     /// Writes what is finished.
     pub fn pump(&mut self) {
         if self.not_before.is_none_or(|at| Instant::now() >= at) {
-            self.work(None);
+            self.work(None, false);
         }
+    }
+
+    /// Ends the open exchanges of a chain, without waiting for interceptors.
+    pub fn cut(&mut self, cut: Cut) {
+        self.work(Some(cut), false);
     }
 
     /// Writes what is finished, open exchanges of a chain too if so asked. Whether all of it is in the log.
     pub fn settle(&mut self, cut: Option<Cut>) -> bool {
-        self.work(cut)
+        self.work(cut, true)
     }
 
-    fn work(&mut self, cut: Option<Cut>) -> bool {
+    fn work(&mut self, cut: Option<Cut>, settles: bool) -> bool {
         let Self { assembler, recipe, batch, counters, ticket, .. } = self;
         let mut make = |finished| {
             counters.queued.add(1);
@@ -60,6 +65,9 @@ impl Inline {
         assembler.consume(&mut make);
         if let Some((chain, why)) = cut {
             assembler.cut(chain, why, &mut make);
+        }
+        if settles {
+            assembler.settle(cut.and_then(|(chain, _)| chain), Instant::now(), &mut make);
         }
         let done = self.writer.write(&mut self.batch);
         self.not_before = done.err().map(|delay| Instant::now() + delay);

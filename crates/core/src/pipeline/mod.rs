@@ -13,16 +13,20 @@ pub mod assembler;
 mod gate;
 mod inline;
 pub mod recorder;
+mod stage_thread;
 mod supervise;
+mod tap;
 mod threads;
 mod turns;
 
 pub use recorder::Recorder;
+pub use tap::Tap;
 
 use crate::assembly::{Context, Recipe, Streams};
 use crate::clock::{Clock, monotonic_nanos, wall_nanos};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::interceptor::{Registry, Stats as InterceptorStats};
 use crate::notice::{Level, Notices};
 use crate::record::RecordOptions;
 use crate::recover::Recovery;
@@ -39,6 +43,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
+use tap::{Runner, Scopes};
 use threads::{Parts, Threads};
 
 /// The longest that the writer waits for a recovery that may be completing the same log.
@@ -61,6 +66,9 @@ pub struct Pipeline {
     made_at: u64,
     recovery: Arc<Recovery>,
     streams: Arc<Streams>,
+    interceptors: Arc<Registry>,
+    scopes: Scopes,
+    next_scope: AtomicU32,
     engine: OnceLock<Engine>,
     /// Takes over when the threads of `engine` have failed.
     substitute: OnceLock<Engine>,
@@ -113,6 +121,9 @@ impl Pipeline {
             made_at: monotonic_nanos(),
             recovery,
             streams: Arc::default(),
+            interceptors: Arc::default(),
+            scopes: Scopes::default(),
+            next_scope: AtomicU32::new(0),
             engine: OnceLock::new(),
             substitute: OnceLock::new(),
             preparing: AtomicBool::new(false),
@@ -153,8 +164,10 @@ impl Pipeline {
         let pool = Arc::new(Pool::new(&self.config, folder, overflow, Arc::clone(&self.counters)));
         let waker = Arc::new(Waker::default());
         let threaded = zero_latency && fallback.is_none();
-        let started =
-            threaded.then(|| Threads::start(self.parts(&pool, &session, RECOVERY_WAIT), Arc::clone(&waker)));
+        let started = threaded.then(|| {
+            let runner = Runner::Thread(Arc::clone(&waker), None);
+            Threads::start(self.parts(&pool, &session, RECOVERY_WAIT, runner), Arc::clone(&waker))
+        });
         let work = match started {
             Some(Ok(threads)) => Work::Threads(threads),
             failed => {
@@ -162,7 +175,7 @@ impl Pipeline {
                     fallback = Some(error.to_string());
                 }
                 let Parts { assembler, recipe, writer, counters, .. } =
-                    self.parts(&pool, &session, self.inline_patience());
+                    self.parts(&pool, &session, self.inline_patience(), Runner::Here(Box::default()));
                 Work::Inline(Box::new(Mutex::new(Inline::new(assembler, recipe, writer, counters))))
             }
         };
@@ -172,7 +185,13 @@ impl Pipeline {
         Engine { pool, waker, session, work, fallback }
     }
 
-    fn parts(&self, pool: &Arc<Pool>, session: &Option<(Arc<Session>, Record)>, patience: Duration) -> Parts {
+    fn parts(
+        &self,
+        pool: &Arc<Pool>,
+        session: &Option<(Arc<Session>, Record)>,
+        patience: Duration,
+        runner: Runner,
+    ) -> Parts {
         let context = Context {
             session: session
                 .as_ref()
@@ -185,6 +204,13 @@ impl Pipeline {
         Parts {
             assembler: Assembler::new(
                 Arc::clone(pool),
+                Tap::new(
+                    Arc::clone(&self.interceptors),
+                    Arc::clone(&self.scopes),
+                    self.clock,
+                    self.config.max_decoded_bytes,
+                    runner,
+                ),
                 Arc::clone(&self.counters),
                 Arc::clone(&self.latencies),
             ),
@@ -266,13 +292,33 @@ impl Pipeline {
             .all(|engine| engine.settle(cut, deadline))
     }
 
+    /// The interceptors of all environments, and where further ones are registered.
+    pub fn interceptors(&self) -> &Arc<Registry> {
+        &self.interceptors
+    }
+
+    /// What they have done.
+    pub fn interceptor_stats(&self) -> InterceptorStats {
+        self.interceptors.stats()
+    }
+
+    fn cut(&self, cut: Cut, deadline: Instant) {
+        for engine in [&self.engine, &self.substitute].into_iter().filter_map(OnceLock::get) {
+            match &engine.work {
+                Work::Threads(threads) => threads.cut(cut, deadline),
+                Work::Inline(inline) => lock(inline).cut(cut),
+            }
+        }
+    }
+
     fn has_failed(&self) -> bool {
         self.engine.get().is_some_and(Engine::has_failed)
     }
 
     /// A new chain, and the engine that reads it.
-    fn attach(&self) -> (Arc<Chain>, &Engine) {
+    fn attach(&self, scope: u32) -> (Arc<Chain>, &Engine) {
         let chain = Chain::new(self.chains.fetch_add(1, Ordering::Relaxed));
+        lock(&self.scopes).insert(chain.number, scope);
         let engine = self.working_engine();
         match &engine.work {
             Work::Threads(threads) => threads.attach(Arc::clone(&chain)),

@@ -3,6 +3,7 @@
 use super::{FINISHED, Pipeline, Work, lock};
 use crate::clock::monotonic_nanos;
 use crate::exchange::{Kind, Source};
+use crate::interceptor::Registry;
 use crate::redact::Redactor;
 use crate::spool::chain::Producer;
 use crate::stats::Summary;
@@ -19,6 +20,8 @@ const LAST_DRAIN: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub struct Recorder {
     pipeline: Arc<Pipeline>,
+    /// Names it to interceptors: those of one environment see its exchanges alone.
+    scope: u32,
     producer: Option<Producer>,
     redactor: Redactor,
     /// The threads have failed, and the substitute is at work.
@@ -87,6 +90,7 @@ impl Recorder {
         pipeline.recorders.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
         Some(Self {
             pipeline: Arc::clone(pipeline),
+            scope: pipeline.next_scope.fetch_add(1, Ordering::Relaxed),
             producer: None,
             redactor: Redactor::default(),
             is_degraded: false,
@@ -120,9 +124,10 @@ impl Recorder {
             self.is_degraded = true;
             self.producer = None;
         }
+        let scope = self.scope;
         let producer = self.producer.get_or_insert_with(|| {
             let pipeline = &self.pipeline;
-            let (chain, engine) = pipeline.attach();
+            let (chain, engine) = pipeline.attach(scope);
             Producer::new(
                 chain,
                 Arc::clone(&engine.pool),
@@ -152,6 +157,32 @@ impl Recorder {
             if inline.has_room() {
                 inline.pump();
             }
+        }
+    }
+
+    /// What its exchanges are known by to interceptors.
+    pub fn scope(&self) -> u32 {
+        self.scope
+    }
+
+    /// The interceptors of its pipeline.
+    pub fn interceptors(&self) -> &Arc<Registry> {
+        self.pipeline.interceptors()
+    }
+
+    /// Lets the pipeline take in what interceptors have answered, where no thread of its own does that.
+    pub fn pump(&self) {
+        if let Some(Work::Inline(inline)) =
+            self.pipeline.engine.get().map(|_| &self.pipeline.working_engine().work)
+        {
+            lock(inline).pump();
+        }
+    }
+
+    /// Ends what is open, with the reason in its records, and has interceptors told. Nothing is pushed after that.
+    pub fn end_open(&mut self, why: &'static str, deadline: Instant) {
+        if let Some(producer) = &self.producer {
+            self.pipeline.cut((Some(producer.chain().number), why), deadline);
         }
     }
 

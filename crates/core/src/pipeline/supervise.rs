@@ -30,7 +30,7 @@ pub fn supervise<S>(
 ) {
     for restart in 0..=RESTARTS {
         let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(&mut stage))) else { return };
-        let words = crate::assembly::words_of(&*panic);
+        let words = crate::error::words_of(&*panic);
         let last = restart == RESTARTS;
         let then = if last { "going on in standard mode" } else { "started again" };
         notices.say(if last { Level::Error } else { Level::Warn }, || {

@@ -32,6 +32,8 @@ const POLL: Duration = Duration::from_millis(10);
 const QUIET_POLLS: u32 = 20;
 /// Whoever waits for a thread looks that often whether it is still there.
 const LOOK_AT_FAILURE: Duration = Duration::from_millis(50);
+/// How long the assembler waits for interceptors when it settles. Remote ones are not asked any more: a local one may hang.
+const INTERCEPTORS: Duration = Duration::from_millis(500);
 const JOBS: usize = 256;
 const LINES: usize = 64;
 /// Share of the pool from which on records are not held back for a fuller batch.
@@ -43,7 +45,9 @@ enum Command {
     /// Read this chain too.
     Attach(Arc<Chain>),
     /// Read all that is there, end the open exchanges of a chain if so asked, and say which ticket comes next.
-    Settle { cut: Option<Cut>, reply: Sender<u64> },
+    Settle { cut: Option<Cut>, until: Instant, reply: Sender<u64> },
+    /// Read all that is there and end the open exchanges of a chain, without waiting for interceptors.
+    Cut { cut: Cut, reply: Sender<u64> },
 }
 
 type Job = (u64, Finished);
@@ -190,14 +194,10 @@ impl Threads {
     /// Waits until all that has been pushed up to now is in the log: `true`. `false`: it was not by the deadline, or the
     /// log was tried and cannot be written, which is no reason to keep a host waiting.
     pub fn settle(&self, cut: Option<Cut>, deadline: Instant) -> bool {
-        let (reply, answer) = bounded(1);
-        self.command(Command::Settle { cut, reply });
-        let ticket = loop {
-            match answer.recv_deadline(deadline.min(Instant::now() + LOOK_AT_FAILURE)) {
-                Ok(ticket) => break ticket,
-                Err(RecvTimeoutError::Timeout) if !self.has_failed() && Instant::now() < deadline => {}
-                Err(_) => return false,
-            }
+        // Whoever asks may not wait at all (an environment that was terminated): what it leaves is to be whole all the same.
+        let until = Instant::now() + INTERCEPTORS;
+        let Some(ticket) = self.ask(deadline, |reply| Command::Settle { cut, until, reply }) else {
+            return false;
         };
         let mut state = self.progress.lock();
         let failures = state.failures;
@@ -215,6 +215,24 @@ impl Threads {
             state = self.progress.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
         true
+    }
+
+    /// Ends the open exchanges of a chain. Returns when their interceptors are about to be told, or at the deadline.
+    pub fn cut(&self, cut: Cut, deadline: Instant) {
+        self.ask(deadline, |reply| Command::Cut { cut, reply });
+    }
+
+    /// What the assembler answers to a command; `None`: nothing by the deadline.
+    fn ask(&self, deadline: Instant, command: impl FnOnce(Sender<u64>) -> Command) -> Option<u64> {
+        let (reply, answer) = bounded(1);
+        self.command(command(reply));
+        loop {
+            match answer.recv_deadline(deadline.min(Instant::now() + LOOK_AT_FAILURE)) {
+                Ok(ticket) => return Some(ticket),
+                Err(RecvTimeoutError::Timeout) if !self.has_failed() && Instant::now() < deadline => {}
+                Err(_) => return None,
+            }
+        }
     }
 
     /// Whether a thread has panicked beyond help.
@@ -277,6 +295,7 @@ impl AssemblerStage {
                     Err(crossbeam_channel::TryRecvError::Disconnected) => return,
                 }
             }
+            busy |= self.assembler.is_waiting();
             if busy {
                 self.pool.make_ready();
                 if self.pool.utilization() > PRESSURE {
@@ -307,15 +326,27 @@ impl AssemblerStage {
         assembler.consume(|finished| submit(jobs, counters, ticket, finished))
     }
 
+    fn cut(&mut self, (chain, why): Cut) {
+        let Self { assembler, jobs, counters, ticket, .. } = self;
+        assembler.cut(chain, why, |finished| submit(jobs, counters, ticket, finished));
+    }
+
     fn obey(&mut self, command: Command) {
         match command {
             Command::Attach(chain) => self.assembler.add_chain(chain),
-            Command::Settle { cut, reply } => {
+            Command::Settle { cut, until, reply } => {
                 self.read();
-                let Self { assembler, jobs, counters, ticket, .. } = self;
-                if let Some((chain, why)) = cut {
-                    assembler.cut(chain, why, |finished| submit(jobs, counters, ticket, finished));
+                if let Some(cut) = cut {
+                    self.cut(cut);
                 }
+                let chain = cut.and_then(|(chain, _)| chain);
+                let Self { assembler, jobs, counters, ticket, .. } = self;
+                assembler.settle(chain, until, |finished| submit(jobs, counters, ticket, finished));
+                let _ = reply.send(self.ticket);
+            }
+            Command::Cut { cut, reply } => {
+                self.read();
+                self.cut(cut);
                 let _ = reply.send(self.ticket);
             }
         }

@@ -13,11 +13,14 @@ use super::minify::minify;
 use super::utf8::{self, Text};
 use crate::decode::{Decoded, Failure, decode, decode_as_it_came};
 use crate::exchange::Chunk;
+use crate::interceptor::{Edit, Editor};
 
 /// One body and what its head says of it.
 pub(super) struct Body<'a> {
     wire: Vec<&'a [u8]>,
     decoded: Decoded,
+    /// To be made in what was decoded.
+    edits: &'a [Edit],
     /// `content-encoding`, as it was sent.
     pub(super) encoding: Vec<u8>,
     /// What decoding came to, where it did not simply succeed: a word of `trace.decoding`.
@@ -41,7 +44,18 @@ impl<'a> Body<'a> {
             Decoded::Failed(Failure::TooLarge) => Some("too_large"),
             Decoded::Failed(Failure::Unsupported) => Some("unsupported"),
         };
-        Self { wire, decoded, encoding, decoding, length }
+        Self { wire, decoded, edits: &[], encoding, decoding, length }
+    }
+
+    /// What follows is of the body with these edits. Their places are of the decoded body: one that cannot be decoded stays.
+    pub(super) fn edit(&mut self, edits: &'a [Edit]) {
+        if !matches!(self.decoded, Decoded::Failed(_)) {
+            self.edits = edits;
+        }
+    }
+
+    pub(super) fn is_edited(&self) -> bool {
+        !self.edits.is_empty()
     }
 
     /// Whether the encoded bytes end before they should.
@@ -92,6 +106,12 @@ impl<'a> Body<'a> {
 
     /// Gives the body in the pieces it came in, decoded, each with the index of the chunk that it could be read at.
     pub(super) fn as_it_came(&self, mut on_bytes: impl FnMut(&[u8], usize)) {
+        let mut editor = Editor::new(self.edits);
+        let on_bytes = |bytes: &[u8], index: usize| editor.push(bytes, |bytes| on_bytes(bytes, index));
+        self.as_received(on_bytes);
+    }
+
+    fn as_received(&self, mut on_bytes: impl FnMut(&[u8], usize)) {
         match self.decoded {
             Decoded::Bytes { .. } => decode_as_it_came(&self.encoding, &self.wire, on_bytes),
             Decoded::AsSent | Decoded::Failed(_) => {
@@ -107,8 +127,20 @@ impl<'a> Body<'a> {
         self.with_pieces(|pieces| look(&joined(pieces)))
     }
 
-    /// Lends the body as it is read: decoded, where that was possible.
+    /// Lends the body as it is read: decoded, where that was possible, and edited.
     pub(super) fn with_pieces<T>(&self, look: impl FnOnce(&[&[u8]]) -> T) -> T {
+        if self.edits.is_empty() {
+            return self.with_received(look);
+        }
+        let mut edited = Vec::new();
+        let mut editor = Editor::new(self.edits);
+        self.with_received(|pieces| {
+            pieces.iter().for_each(|piece| editor.push(piece, |bytes| edited.extend_from_slice(bytes)));
+        });
+        look(&[&edited])
+    }
+
+    fn with_received<T>(&self, look: impl FnOnce(&[&[u8]]) -> T) -> T {
         match &self.decoded {
             Decoded::Bytes { bytes, .. } => look(&[bytes]),
             // What cannot be decoded is kept as it came, and read as if it were not encoded: servers and proxies do

@@ -20,6 +20,7 @@ mod utf8;
 
 use crate::exchange::{Chunk, End, Exchange, Response, Source};
 use crate::head::{Fields, RequestHead, ResponseHead};
+use crate::interceptor::{Account, Changes};
 use body::Body;
 use headers::Headers;
 use json::Object;
@@ -40,11 +41,23 @@ pub struct RecordOptions {
 
 /// Appends the record of `exchange`, including the newline. What its response streamed, if it did.
 pub fn write_line(exchange: &Exchange, options: &RecordOptions, out: &mut Vec<u8>) -> Option<Streamed> {
+    write_changed_line(exchange, None, options, out)
+}
+
+/// The same with what interceptors want changed. What was measured stays as it was: `trace` tells of the wire.
+pub fn write_changed_line<'a>(
+    exchange: &Exchange<'a>,
+    changes: Option<&'a Changes>,
+    options: &RecordOptions,
+    out: &mut Vec<u8>,
+) -> Option<Streamed> {
     out.reserve(expected_length(exchange));
     let mut record = Object::begin(out);
-    let request = write_request(exchange, options, record.member("request"));
+    let request = write_request(exchange, changes, options, record.member("request"));
     let response = match &exchange.response {
-        Some(response) => Some(write_response(exchange, response, options, record.member("response"))),
+        Some(response) => {
+            Some(write_response(exchange, response, changes, options, record.member("response")))
+        }
         None => {
             record.member("response").extend_from_slice(b"null");
             None
@@ -68,9 +81,25 @@ pub fn write_line(exchange: &Exchange, options: &RecordOptions, out: &mut Vec<u8
     {
         record.member("derived").extend_from_slice(&derived);
     }
+    if let Some(changes) = changes {
+        let is_unchanged =
+            !changes.body.is_empty() && response.as_ref().is_none_or(|it| !it.body.is_edited());
+        let intercepted = Intercepted { account: &changes.account, body_unchanged: is_unchanged };
+        let out = record.member("intercepted");
+        out.extend_from_slice(&serde_json::to_vec(&intercepted).unwrap_or_else(|_| b"{}".to_vec()));
+    }
     record.end();
     out.push(b'\n');
     streamed
+}
+
+#[derive(serde::Serialize)]
+struct Intercepted<'a> {
+    #[serde(flatten)]
+    account: &'a Account,
+    /// The body could not be decoded after all: it stands there as it came.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    body_unchanged: bool,
 }
 
 /// What `trace` tells of a message, beside the exchange.
@@ -84,7 +113,12 @@ struct Message<'a> {
     tail: Option<Vec<u8>>,
 }
 
-fn write_request<'a>(exchange: &Exchange<'a>, options: &RecordOptions, out: &mut Vec<u8>) -> Message<'a> {
+fn write_request<'a>(
+    exchange: &Exchange<'a>,
+    changes: Option<&Changes>,
+    options: &RecordOptions,
+    out: &mut Vec<u8>,
+) -> Message<'a> {
     let head = RequestHead::parse(exchange.request_head);
     let headers = Headers::of(head.fields);
     let body = Body::of(&exchange.request_chunks, &headers, false, options.max_decoded_bytes);
@@ -92,7 +126,10 @@ fn write_request<'a>(exchange: &Exchange<'a>, options: &RecordOptions, out: &mut
     time::seconds(exchange.started_at, request.member("timestamp"));
     json::string(head.line.method, request.member("method"));
     json::string(head.line.target, request.member("url"));
-    headers.write(request.member("headers"));
+    match changes.and_then(|changes| changes.request_head.as_deref()) {
+        Some(changed) => Headers::of(RequestHead::parse(changed).fields).write(request.member("headers")),
+        None => headers.write(request.member("headers")),
+    }
     body.write_request(&mut request);
     request.end();
     let content_type = Vec::new();
@@ -102,6 +139,7 @@ fn write_request<'a>(exchange: &Exchange<'a>, options: &RecordOptions, out: &mut
 fn write_response<'a>(
     exchange: &Exchange<'a>,
     response: &Response<'a>,
+    changes: Option<&'a Changes>,
     options: &RecordOptions,
     out: &mut Vec<u8>,
 ) -> Message<'a> {
@@ -109,12 +147,18 @@ fn write_response<'a>(
     let headers = Headers::of(head.fields);
     // The wrapper around a fetch reads what the client reads: decoded, under a head that still names the encoding.
     let is_decoded = exchange.source == Source::Fetch;
-    let body = Body::of(&response.chunks, &headers, is_decoded, options.max_decoded_bytes);
+    let mut body = Body::of(&response.chunks, &headers, is_decoded, options.max_decoded_bytes);
+    if let Some(changes) = changes {
+        body.edit(&changes.body);
+    }
     let is_partial = exchange.end != End::Complete || exchange.gap || body.is_truncated();
     let mut object = Object::begin(out);
     time::seconds(response.at, object.member("timestamp"));
     json::integer(head.status.unwrap_or(0).into(), object.member("status_code"));
-    headers.write(object.member("headers"));
+    match changes.and_then(|changes| changes.response_head.as_deref()) {
+        Some(changed) => Headers::of(ResponseHead::parse(changed).fields).write(object.member("headers")),
+        None => headers.write(object.member("headers")),
+    }
     let content_type = headers.get("content-type");
     let is_json = body::is_json(&content_type);
     let tail = body.write_response(&mut object, is_json, is_partial);

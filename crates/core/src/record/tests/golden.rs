@@ -3,6 +3,8 @@
 
 use super::*;
 use crate::exchange::Earlier;
+use crate::interceptor::{Account, Annotation, Changes, Edit, Failure};
+use crate::record::write_changed_line;
 
 const HEAD_OF_MANY_FIELDS: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nSet-Cookie: [REDACTED]\r\n\
     vary: Accept\r\nset-cookie: [REDACTED]\r\nVary: Origin\r\nx-latin: caf\u{e9}\r\n";
@@ -16,6 +18,44 @@ const EVENTS: [&[u8]; 4] = [
 
 const PROMPT: &[u8] =
     b"{ \"model\": \"claude-mock-1\", \"stream\": true, \"temperature\": 1.0,\n  \"messages\": [] }";
+
+/// A ping that was left out, an event that stands there otherwise, and a header.
+fn intercepted() -> String {
+    let mut exchange = exchange(&[PROMPT], &EVENTS);
+    exchange.id = "intercepted";
+    let ping = EVENTS[0].len() as u64..(EVENTS[0].len() + EVENTS[1].len()) as u64;
+    let delta = ping.end..ping.end + EVENTS[2].len() as u64;
+    let text = b"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"delta\":{\"text\":\"***\"}}\n\n";
+    let note = |json: &str| serde_json::value::RawValue::from_string(json.into()).unwrap();
+    let by = || "tidy".to_string();
+    let changes = Changes {
+        response_head: Some(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nx-tenant: a\r\n".to_vec(),
+        ),
+        body: vec![
+            Edit { start: ping.start, end: ping.end, text: Vec::new() },
+            Edit { start: delta.start, end: delta.end - 1, text: text.to_vec() },
+        ],
+        account: Account {
+            by: vec![by(), "tag".into()],
+            events: 4,
+            dropped: 1,
+            replaced: 1,
+            headers: vec!["response"],
+            failed: vec![Failure { by: "audit".into(), reason: "TypeError: no".into() }],
+            late: vec!["tag".into()],
+            annotations: vec![
+                Annotation { by: by(), event: Some(2), value: note("{\"masked\":1}") },
+                Annotation { by: by(), event: None, value: note("\"reviewed\"") },
+            ],
+            ..Account::default()
+        },
+        ..Changes::default()
+    };
+    let mut out = Vec::new();
+    write_changed_line(&exchange, Some(&changes), &OPTIONS, &mut out);
+    String::from_utf8(out).unwrap()
+}
 
 fn written() -> String {
     let mut lines = String::new();
@@ -146,6 +186,7 @@ fn written() -> String {
         exchange.request_chunks = chunks(1, &[batch]);
         answer(exchange, JSON_HEAD, &[br#"[{"jsonrpc":"2.0","id":1,"result":{}}]"#]);
     });
+    lines.push_str(&intercepted());
     lines
 }
 
