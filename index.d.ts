@@ -109,6 +109,12 @@ export interface InterceptorConfig {
    * @default 2000
    */
   exitDrainMs?: number;
+  /**
+   * How long a record waits for the answer of an interceptor (`logger.use`), in milliseconds (1 to 60000). One that has
+   * not answered by then is left out of that exchange.
+   * @default 1000
+   */
+  interceptorTimeoutMs?: number;
   /** Zero-latency mode; `true` and `false` are short for `{ enabled }`. */
   zeroLatency?: boolean | ZeroLatencyConfig;
 }
@@ -179,6 +185,63 @@ export interface TrafficStats {
   capture: CaptureStats;
   /** Streams of server-sent events whose records have been made. */
   sse: SseStats;
+  /** What interceptors have done (docs/interceptors.md). All zero while there are none. */
+  interceptors: InterceptorStats;
+}
+
+/** A summary of values, from a histogram over all of them since the start. 0 while `count` is 0. */
+export interface Spread {
+  count: number;
+  mean: number;
+  min: number;
+  p50: number;
+  p95: number;
+  p99: number;
+  max: number;
+}
+
+/** Numbers of the interceptors of all loggers that share the log. */
+export interface InterceptorStats {
+  /** Exchanges that an interceptor matched. */
+  exchanges: number;
+  /** Batches given. */
+  batches: number;
+  /** Events in them. */
+  events: number;
+  /** Events left out of a record, duplicates included. */
+  dropped: number;
+  /** Events that stand in a record otherwise. */
+  replaced: number;
+  annotated: number;
+  /** Events recorded without having been given: the buffers were full. */
+  passed: number;
+  /** Exchanges recorded without interceptors, since these were too far behind. */
+  overruns: number;
+  /** How often an interceptor had not answered within `interceptorTimeoutMs`, or by the exit. */
+  late: number;
+  /** Events left out as duplicates (`deduplicate`). */
+  duplicates: number;
+  /** How often an interceptor failed; each costs it one exchange. */
+  errors: number;
+  /** Exchanges of which an interceptor wanted no record. */
+  discarded: number;
+  /** Events in a batch. */
+  batchSize: Spread;
+  /** Milliseconds from the arrival of the first event of a batch to its being given. */
+  delay: Spread;
+  /** Each interceptor, by order; those that were removed follow. `headers` and `deduplicate` count apart from the handlers. */
+  interceptors: {
+    name: string;
+    order: number;
+    batches: number;
+    events: number;
+    errors: number;
+    late: number;
+    /** Milliseconds in it altogether; of a handler that returns a promise, until that is settled. */
+    totalMs: number;
+    /** Milliseconds of a call. */
+    call: Spread;
+  }[];
 }
 
 /** Zero-latency mode at work. */
@@ -302,9 +365,23 @@ export declare class ClaudeTrafficLogger {
   /** Watches `node:http`, `node:https` and `node:http2`. */
   instrumentNodeHTTP(): void;
   /**
+   * Shows what is recorded to an interceptor, which may change the recorded copy, never what the client receives. Holds for
+   * exchanges of this thread that begin from now on. Handlers are called in batches, off the client's path; docs/interceptors.md
+   * is the guide.
+   *
+   * A function is asked about each event of a stream: `null` leaves it out, another event takes its place. That is how
+   * interceptors used to be, and costs more than `onEvents`.
+   *
+   * @returns takes it out again
+   * @throws `TypeError` or `RangeError` with code `TRACE_ERR_CONFIG`: names the field, its value and what is allowed
+   */
+  use(interceptor: Interceptor): () => void;
+  use(interceptor: LegacyInterceptor, options?: LegacyInterceptorOptions): () => void;
+  /**
    * Ends the recording. Exchanges that are still open are written as cut off. The work is done when the call returns, or
-   * after `exitDrainMs`; the promise, which never rejects, is for code that awaits. Safe to call twice. The exit of the
-   * process does the same.
+   * after `exitDrainMs`; the promise, which never rejects, is for code that awaits. Only where handlers of interceptors have
+   * promises that are not settled it is done when the promise is. Safe to call twice. The exit of the process does the same,
+   * without waiting for promises.
    */
   cleanup(): Promise<void>;
   /** After `cleanup()`: the last numbers. */
@@ -323,6 +400,172 @@ export declare function initializeInterceptor(config?: InterceptorConfig): Claud
 
 /** What `initializeInterceptor` has made, or null. */
 export declare function getLogger(): ClaudeTrafficLogger | null;
+
+/** An exchange as interceptors see it: the same object in all hooks. Credentials are redacted. */
+export interface InterceptedExchange {
+  /** Of this process and this thread. */
+  readonly id: string;
+  readonly request: {
+    readonly method: string;
+    readonly url: string;
+    readonly headers: Readonly<Record<string, string | string[]>>;
+    /** Epoch milliseconds. */
+    readonly at: number;
+  };
+  /** null: no head has arrived. */
+  readonly response: {
+    readonly status: number;
+    readonly headers: Readonly<Record<string, string | string[]>>;
+    readonly at: number;
+  } | null;
+}
+
+/** What an interceptor can say of an exchange. */
+interface Annotated {
+  readonly exchange: InterceptedExchange;
+  /** Adds to `intercepted.annotations` in the record: anything that JSON can say. */
+  annotate(value: unknown): void;
+}
+
+/** A head of which the recorded copy can be changed. */
+interface InterceptedHead extends Annotated {
+  readonly headers: Readonly<Record<string, string | string[]>>;
+  /** Epoch milliseconds. */
+  readonly at: number;
+  setHeader(name: string, value: string): void;
+  removeHeader(name: string): void;
+  renameHeader(from: string, to: string): void;
+}
+
+export interface InterceptedRequest extends InterceptedHead {
+  readonly method: string;
+  readonly url: string;
+}
+
+export interface InterceptedResponse extends InterceptedHead {
+  readonly status: number;
+}
+
+/** What an event is to be. What is absent stays. */
+export interface EventChange {
+  data?: string;
+  type?: string;
+  id?: string;
+}
+
+/** One server-sent event. Verdicts hold for the record when the handler is done. */
+export interface InterceptedEvent {
+  /** Its number in the stream, from 0. */
+  readonly index: number;
+  /** `message` if it names none. */
+  readonly type: string;
+  readonly data: string;
+  /** The last event id of the stream, or `''`. */
+  readonly id: string;
+  readonly retry: number | null;
+  /** When it arrived, in milliseconds since the request. */
+  readonly at: number;
+  /** `JSON.parse(data)`. */
+  json(): any;
+  /** Leaves it out of the record. */
+  drop(): void;
+  /** Another in its place: its data, or more. */
+  replace(change: string | EventChange): void;
+  annotate(value: unknown): void;
+}
+
+/** Events of one exchange, in order, without those that interceptors before have left out. */
+export interface InterceptedEvents extends Annotated, Iterable<InterceptedEvent> {
+  readonly length: number;
+  /** As of an array: negative ones count from the end. */
+  at(index: number): InterceptedEvent | undefined;
+}
+
+/** An exchange that is over. */
+export interface InterceptedEnd extends Annotated {
+  readonly outcome: 'complete' | 'error' | 'cut';
+  readonly error: { readonly code: string; readonly message: string } | null;
+  /** Why it was cut off; null if it was not. */
+  readonly reason: string | null;
+  /** Events of its stream. */
+  readonly events: number;
+  /** Of these, those that no interceptor was given. */
+  readonly passed: number;
+  readonly durationMs: number;
+  /** Wants no record of it. */
+  discard(): void;
+}
+
+/** For `logger.use`. All that is given must be there in one form or another: a handler, `headers` or `deduplicate`. */
+export interface Interceptor {
+  /**
+   * In numbers and records.
+   * @default "interceptor <n>"
+   */
+  name?: string;
+  /**
+   * Which exchanges it is for: patterns in which `*` stands for anything (of several, one must fit), a RegExp for the URL, or a
+   * function. The last two are asked on this thread.
+   */
+  match?:
+    | { host?: string | readonly string[]; path?: string | readonly string[]; method?: string | readonly string[] }
+    | RegExp
+    | ((request: InterceptedRequest) => boolean);
+  /**
+   * Lower ones come first, and those after them see what they have changed.
+   * @default 0
+   */
+  order?: number;
+  /**
+   * A batch is given when it has so many events (1 to 100000). Of several interceptors that match, the least holds.
+   * @default 256
+   */
+  maxEvents?: number;
+  /**
+   * Or when its first event is that old, in milliseconds (0 to 60000).
+   * @default 50
+   */
+  maxDelayMs?: number;
+  /** The request's head is there. */
+  onRequest?(request: InterceptedRequest): void | PromiseLike<void>;
+  /** The response's head is there. */
+  onResponse?(response: InterceptedResponse): void | PromiseLike<void>;
+  /** Server-sent events came. */
+  onEvents?(batch: InterceptedEvents): void | PromiseLike<void>;
+  /** The exchange is over, and its record about to be made. */
+  onExchange?(end: InterceptedEnd): void | PromiseLike<void>;
+  /** Changes of recorded headers that need no JS: renamed, removed, set, in this order. */
+  headers?: { request?: HeaderRules; response?: HeaderRules };
+  /**
+   * Leaves events out that the stream had before, by their id; events without one are never left out. Needs no JS.
+   * @default false
+   */
+  deduplicate?: boolean;
+}
+
+export interface HeaderRules {
+  rename?: Readonly<Record<string, string>>;
+  remove?: string | readonly string[];
+  set?: Readonly<Record<string, string>>;
+}
+
+/** An event as a function for single events takes and returns it. */
+export interface LegacyEvent {
+  type: string;
+  data: string;
+  id: string;
+  retry: number | null;
+  index: number;
+}
+
+/** Is asked about one event at a time: another or the same one, null to leave it out, nothing to leave it as it is. */
+export type LegacyInterceptor = (
+  event: LegacyEvent,
+  context: { readonly exchange: InterceptedExchange },
+) => Partial<LegacyEvent> | null | void | PromiseLike<Partial<LegacyEvent> | null | void>;
+
+/** As in `Interceptor`. */
+export type LegacyInterceptorOptions = Pick<Interceptor, 'name' | 'match' | 'order' | 'maxEvents' | 'maxDelayMs'>;
 
 /** A line of the log. docs/format.md is the whole contract, and names what stands in `trace`. */
 export interface RawPair {
@@ -357,4 +600,6 @@ export interface RawPair {
   /** Recorded in zero-latency mode. */
   zeroLatency?: true;
   trace?: Record<string, unknown>;
+  /** What interceptors had to do with it, if any had. */
+  intercepted?: Record<string, unknown>;
 }

@@ -9,6 +9,12 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** Says what became of deliveries. Without any it lets standard mode look at what is late. */
+export declare function answer(handle: number, answers: Array<NativeAnswer>): void
+
+/** Waits for something to take, at most so many milliseconds. For a loop that is ending: it blocks. */
+export declare function awaitDelivery(handle: number, deadline: number): boolean
+
 /**
  * Begins an exchange and returns its number, or 0 if it is not recorded.
  *
@@ -39,6 +45,18 @@ export declare function close(handle: number, atExit: boolean, deadline: number)
 /** Waits until everything recorded so far is in the log, at most `deadline` milliseconds. Returns whether it is. */
 export declare function drain(handle: number, deadline: number): boolean
 
+/** Ends what is open and has interceptors told, without waiting for them: before `close`, while they can still answer. */
+export declare function endOpen(handle: number, atExit: boolean, deadline: number): void
+
+/**
+ * Registers an interceptor for exchanges that the recorder begins from now on, and returns its number. `wake` is called
+ * when `take` has something; that of the first one with handlers serves all. It must not throw.
+ */
+export declare function intercept(handle: number, interceptor: NativeInterceptor, wake: () => void): number
+
+/** What interceptors have done; `null` for a number that is no recorder's. */
+export declare function interceptorStats(handle: number): NativeInterceptorStats | null
+
 /** A summary of hook times, milliseconds. */
 export interface Latency {
   /** Values recorded. */
@@ -61,6 +79,207 @@ export interface Latency {
 
 /** Adds what is not body bytes to an exchange: heads, trailers, ends, errors. `kind` is a number of `KIND`. */
 export declare function mark(handle: number, exchange: number, kind: number, text: string, started: number): void
+
+/** What became of a delivery. */
+export interface NativeAnswer {
+  /** Of the delivery. */
+  ticket: number
+  /** Of the delivery. */
+  exchange: number
+  /** What each said, by order. */
+  said: Array<NativeSaid>
+}
+
+/** A hook to be called. `kind`: 1 request, 2 response, 3 events, 4 end. */
+export interface NativeDelivery {
+  /** To be named in the answer. */
+  ticket: number
+  /** The exchange, as long as it is watched. */
+  exchange: number
+  /** Whose hook, by order. */
+  interceptors: Array<number>
+  /** Which hook. */
+  kind: number
+  /** A head. */
+  head?: string
+  /** Of a head or an end: when, milliseconds since the Unix epoch. */
+  at: number
+  /** Of an end: when the exchange began. */
+  began: number
+  /** Data, types and ids of events. */
+  text?: string
+  /**
+   * Nine numbers for each event: start and end of data, type and id in `text`; its number; milliseconds since the request; its `retry`
+   * or -1.
+   */
+  places?: Float64Array
+  /** Of an end: `complete`, `error` or `cut`. */
+  outcome?: string
+  /** The error's code, if there is one. */
+  code?: string
+  /** The error in words, or why it was cut off. */
+  message?: string
+  /** Of an end: events of the stream. */
+  events: number
+  /** Of these, those that were not given. */
+  passed: number
+}
+
+/** A change of a recorded header: `set` has a name and a value, `remove` a name, `rename` a name and the new one in `value`. */
+export interface NativeHeaderChange {
+  /** `set`, `remove` or `rename`. */
+  change: string
+  /** The header. */
+  name: string
+  /** Its value, or its new name. */
+  value?: string
+}
+
+/** An interceptor as `intercept` takes it. Validated in `lib/interceptors/options.js`. */
+export interface NativeInterceptor {
+  /** For numbers and records. */
+  name: string
+  /** Those of lower order come first. */
+  order: number
+  /** Patterns of hosts, paths and methods; empty: any. */
+  hosts: Array<string>
+  /** See `hosts`. */
+  paths: Array<string>
+  /** See `hosts`. */
+  methods: Array<string>
+  /** Events in a batch. */
+  maxEvents: number
+  /** How old the first event of a batch becomes. */
+  maxDelayMs: number
+  /** How long an answer may take. */
+  timeoutMs: number
+  /** There are functions in JS. */
+  hasHandlers: boolean
+  /** Of these, one for events. */
+  wantsEvents: boolean
+  /** Done here, without JS: rules for the request's headers. */
+  requestHeaders: Array<NativeHeaderChange>
+  /** For the response's. */
+  responseHeaders: Array<NativeHeaderChange>
+  /** Events that were there before are left out, by their id. */
+  dedupe: boolean
+}
+
+/** What one interceptor has done. */
+export interface NativeInterceptorNumbers {
+  /** Its name. */
+  name: string
+  /** Its order. */
+  order: number
+  /** Batches it was given. */
+  batches: number
+  /** Events in them. */
+  events: number
+  /** Times it failed. */
+  errors: number
+  /** Times it did not answer in time. */
+  late: number
+  /** Milliseconds in it altogether. */
+  totalMs: number
+  /** Milliseconds of a call. */
+  call: NativeSpread
+}
+
+/** What interceptors of a recorder's pipeline have done. */
+export interface NativeInterceptorStats {
+  /** Exchanges that an interceptor matched. */
+  exchanges: number
+  /** Batches given. */
+  batches: number
+  /** Events in them. */
+  events: number
+  /** Events left out of a record. */
+  dropped: number
+  /** Events that stand in a record otherwise. */
+  replaced: number
+  /** Annotations. */
+  annotated: number
+  /** Events recorded without having been given. */
+  passed: number
+  /** Exchanges recorded without interceptors. */
+  overruns: number
+  /** Times that an interceptor had not answered in time. */
+  late: number
+  /** Events left out as duplicates. */
+  duplicates: number
+  /** Interceptors that failed. */
+  errors: number
+  /** Exchanges of which no record was wanted. */
+  discarded: number
+  /** Events in a batch. */
+  batchSize: NativeSpread
+  /** Milliseconds from the arrival of the first event of a batch to its being given. */
+  delay: NativeSpread
+  /** Each, by order. */
+  interceptors: Array<NativeInterceptorNumbers>
+}
+
+/** What is said of an event, or of the exchange. */
+export interface NativeNote {
+  /** Of the event; absent: of the exchange. */
+  number?: number
+  /** JSON. */
+  value: string
+}
+
+/** Another event in the place of one; what is absent stays. */
+export interface NativeReplacement {
+  /** Of the event. */
+  number: number
+  /** Its data. */
+  data?: string
+  /** Its type. */
+  type?: string
+  /** Its id. */
+  id?: string
+}
+
+/** What one interceptor said. */
+export interface NativeSaid {
+  /** Whose. */
+  number: number
+  /** Milliseconds it took. */
+  ms: number
+  /** Why it failed: then all else is nothing. */
+  failed?: string
+  /** It wants nothing more of this exchange. */
+  leaves?: boolean
+  /** It has not answered in time. */
+  late?: boolean
+  /** Numbers of events that are left out. */
+  dropped?: Array<number>
+  /** Events that are otherwise. */
+  replaced?: Array<NativeReplacement>
+  /** Annotations. */
+  notes?: Array<NativeNote>
+  /** Changes of the head. */
+  headers?: Array<NativeHeaderChange>
+  /** No record is wanted. */
+  discards?: boolean
+}
+
+/** A summary of values, in the unit that is said where it stands. */
+export interface NativeSpread {
+  /** Values recorded. */
+  count: number
+  /** Their mean. */
+  mean: number
+  /** The smallest. */
+  min: number
+  /** The median. */
+  p50: number
+  /** The 95th percentile. */
+  p95: number
+  /** The 99th percentile. */
+  p99: number
+  /** The largest. */
+  max: number
+}
 
 /** Streams of server-sent events whose records have been made. */
 export interface NativeSseStats {
@@ -210,3 +429,12 @@ export declare function responseHead(handle: number, exchange: number, status: n
 
 /** What the recorder's pipeline has counted and measured; `null` for a number that is no recorder's. */
 export declare function stats(handle: number): NativeStats | null
+
+/** Takes up to `most` hooks that are to be called, oldest first. */
+export declare function take(handle: number, most: number): Array<NativeDelivery>
+
+/** Takes an interceptor out again. */
+export declare function unintercept(handle: number, number: number): void
+
+/** How many exchanges the interceptors of a recorder watch. */
+export declare function watched(handle: number): number

@@ -835,13 +835,21 @@ function __napiStampBindingTarget(exportsObject, target) {
 // linked import resolves to `undefined`.
 module.exports.__napiBindingTarget = __napiStampBindingTarget(nativeBinding, __napiLoadedBindingTarget)
 module.exports = nativeBinding
+module.exports.answer = nativeBinding.answer
+module.exports.awaitDelivery = nativeBinding.awaitDelivery
 module.exports.begin = nativeBinding.begin
 module.exports.chunk = nativeBinding.chunk
 module.exports.clockSync = nativeBinding.clockSync
 module.exports.close = nativeBinding.close
 module.exports.drain = nativeBinding.drain
+module.exports.endOpen = nativeBinding.endOpen
+module.exports.intercept = nativeBinding.intercept
+module.exports.interceptorStats = nativeBinding.interceptorStats
 module.exports.mark = nativeBinding.mark
 module.exports.open = nativeBinding.open
 module.exports.prepare = nativeBinding.prepare
 module.exports.responseHead = nativeBinding.responseHead
 module.exports.stats = nativeBinding.stats
+module.exports.take = nativeBinding.take
+module.exports.unintercept = nativeBinding.unintercept
+module.exports.watched = nativeBinding.watched

@@ -92,6 +92,10 @@ const OPTIONS = [
     doc: 'How long the exit of the process, or `cleanup()`, waits for the log at most, in milliseconds. What is not written by then is completed by the next start.',
   },
   {
+    name: 'interceptorTimeoutMs', env: 'CLAUDE_TRACE_INTERCEPTOR_TIMEOUT_MS', type: 'integer', default: 1000, min: 1, max: 60_000,
+    doc: 'How long a record waits for the answer of an interceptor (`logger.use`), in milliseconds. One that has not answered by then is left out of that exchange. The exit of the process waits no longer than `exitDrainMs` for both.',
+  },
+  {
     name: 'zeroLatency.enabled', env: 'CLAUDE_TRACE_ZERO_LATENCY', type: 'boolean', default: true,
     doc: 'Zero-latency mode: records are made and written in the background. `false` is standard mode: the same capture, each record written through at once. `zeroLatency: false` in code is short for it.',
   },
@@ -139,6 +143,7 @@ const GROUPS = [ZERO_LATENCY, 'retry'];
  * @property {number} maxSpoolBytes
  * @property {number} maxDecodedBytes
  * @property {number} exitDrainMs
+ * @property {number} interceptorTimeoutMs
  * @property {'spill' | 'drop-newest'} whenFull
  * @property {'os' | 'interval' | 'always'} durability
  * @property {number} fsyncIntervalMs

@@ -43,7 +43,11 @@ class ClaudeTrafficLogger {
   #reason = null;
   /** @type {import('./hub.js').Member | null} us in the hub, from the first instrument call on */
   #member = null;
+  /** @type {import('./interceptors/index.js').Interceptors | null} from the first `use` on */
+  #interceptors = null;
   #finished = false;
+  /** What `cleanup` returns. */
+  #closed = Promise.resolve();
 
   /** @param {import('../index.js').InterceptorConfig} [config] */
   constructor(config) {
@@ -64,7 +68,9 @@ class ClaudeTrafficLogger {
   #made() {
     return (this.#recorder ??= new (require('./recorder.js').Recorder)(() => {
       try {
-        return require('./open.js').openChain(this.#settings);
+        const opened = require('./open.js').openChain(this.#settings);
+        if (!this.#finished) this.#interceptors?.connect(opened);
+        return opened;
       } catch (error) {
         this.#reason = messageOf(error);
         this.#diagnostics.sayOnce('error', `nothing is recorded: ${this.#reason}`);
@@ -91,14 +97,27 @@ class ClaudeTrafficLogger {
     this.#instrument(NODE_HTTP_HOOKS);
   }
 
+  /**
+   * @param {import('../index.js').Interceptor | import('../index.js').LegacyInterceptor} interceptor
+   * @param {import('../index.js').LegacyInterceptorOptions} [options]
+   * @returns {() => void}
+   */
+  use(interceptor, options) {
+    if (this.#interceptors === null) {
+      const { Interceptors } = require('./interceptors/index.js');
+      this.#interceptors = new Interceptors(this.#settings.interceptorTimeoutMs, (text) => this.#diagnostics.say('debug', text));
+      this.#interceptors.connect(this.#recorder?.port ?? null);
+    }
+    return this.#interceptors.add(interceptor, options);
+  }
+
   cleanup() {
-    this.#finish(false);
-    return Promise.resolve();
+    return this.#finish(false);
   }
 
   getStats() {
     const hookFaults = existingHub()?.faults ?? 0;
-    return require('./report.js').toStats(this.#numbers(), this.#reason, hookFaults);
+    return require('./report.js').toStats(this.#numbers(), this.#reason, hookFaults, this.#interceptorNumbers());
   }
 
   getZeroLatencyReport() {
@@ -132,15 +151,44 @@ class ClaudeTrafficLogger {
     }
   }
 
-  /** @param {boolean} atExit */
+  /**
+   * @param {boolean} atExit
+   * @returns {Promise<void>} waits only for interceptors that answer later
+   */
   #finish(atExit) {
-    if (this.#finished) return;
+    if (this.#finished) return this.#closed;
     this.#finished = true;
     const hub = existingHub();
     if (this.#member !== null) hub?.detach(this.#member);
     if (hub?.singleton?.logger === this) hub.singleton.finished = true;
+    const later = this.#finishInterceptors(atExit);
+    if (later === null) this.#close(atExit);
+    else {
+      const close = () => this.#close(false);
+      process.once('exit', close);
+      this.#closed = later.then(() => {
+        process.off('exit', close);
+        close();
+      });
+    }
+    return this.#closed;
+  }
+
+  /** @param {boolean} atExit */
+  #finishInterceptors(atExit) {
+    try {
+      return this.#interceptors?.finish(atExit, this.#settings.exitDrainMs) ?? null;
+    } catch (error) {
+      this.#diagnostics.say('debug', `interceptors failed: ${messageOf(error)}`);
+      return null;
+    }
+  }
+
+  /** @param {boolean} atExit */
+  #close(atExit) {
     const recorder = this.#recorder;
     if (recorder === null) return;
+    this.#interceptors?.close();
     try {
       const { exitDrainMs } = this.#settings;
       // A log that cannot be written was told of by the addon, when that began.
@@ -149,6 +197,14 @@ class ClaudeTrafficLogger {
       }
     } catch (error) {
       this.#diagnostics.say('error', `the log could not be completed: ${messageOf(error)}`);
+    }
+  }
+
+  #interceptorNumbers() {
+    try {
+      return this.#recorder?.interceptorStats() ?? null;
+    } catch {
+      return null;
     }
   }
 

@@ -11,7 +11,10 @@ const DISABLED = 'ERR_DLOPEN_DISABLED';
 const UNUSABLE = 'TRACE_ERR_ADDON';
 
 /** The functions that lib/recorder.js calls: a stale build that lacks one is refused as a whole. */
-const FUNCTIONS = Object.freeze(['open', 'clockSync', 'prepare', 'begin', 'responseHead', 'chunk', 'mark', 'stats', 'drain', 'close']);
+const FUNCTIONS = Object.freeze([
+  'open', 'clockSync', 'prepare', 'begin', 'responseHead', 'chunk', 'mark', 'stats', 'drain', 'close',
+  'intercept', 'unintercept', 'take', 'awaitDelivery', 'watched', 'answer', 'endOpen', 'interceptorStats',
+]);
 
 /**
  * What is used of the addon; native.d.ts, generated, describes it all and is tested against this.
@@ -71,6 +74,73 @@ const FUNCTIONS = Object.freeze(['open', 'clockSync', 'prepare', 'begin', 'respo
  * @property {import('../index.js').SseStats} sse
  * @property {number} lastMeasurement
  *
+ * @typedef {{ change: string, name: string, value?: string }} NativeHeaderChange
+ * @typedef {{ count: number, mean: number, min: number, p50: number, p95: number, p99: number, max: number }} Spread
+ *
+ * @typedef {object} NativeInterceptor
+ * @property {string} name
+ * @property {number} order
+ * @property {string[]} hosts
+ * @property {string[]} paths
+ * @property {string[]} methods
+ * @property {number} maxEvents
+ * @property {number} maxDelayMs
+ * @property {number} timeoutMs
+ * @property {boolean} hasHandlers
+ * @property {boolean} wantsEvents
+ * @property {NativeHeaderChange[]} requestHeaders
+ * @property {NativeHeaderChange[]} responseHeaders
+ * @property {boolean} dedupe
+ *
+ * @typedef {object} NativeDelivery a hook to be called
+ * @property {number} ticket
+ * @property {number} exchange
+ * @property {number[]} interceptors
+ * @property {number} kind 1 request, 2 response, 3 events, 4 end
+ * @property {string} [head]
+ * @property {number} at epoch ms
+ * @property {number} began
+ * @property {string} [text]
+ * @property {Float64Array} [places]
+ * @property {string} [outcome]
+ * @property {string} [code]
+ * @property {string} [message]
+ * @property {number} events
+ * @property {number} passed
+ *
+ * @typedef {{ number?: number, value: string }} NativeNote value: JSON
+ *
+ * @typedef {object} NativeSaid what one interceptor said
+ * @property {number} number
+ * @property {number} ms
+ * @property {string} [failed]
+ * @property {boolean} [leaves]
+ * @property {boolean} [late]
+ * @property {number[]} [dropped]
+ * @property {{ number: number, data?: string, type?: string, id?: string }[]} [replaced]
+ * @property {NativeNote[]} [notes]
+ * @property {NativeHeaderChange[]} [headers]
+ * @property {boolean} [discards]
+ *
+ * @typedef {{ ticket: number, exchange: number, said: NativeSaid[] }} NativeAnswer
+ *
+ * @typedef {object} NativeInterceptorStats
+ * @property {number} exchanges
+ * @property {number} batches
+ * @property {number} events
+ * @property {number} dropped
+ * @property {number} replaced
+ * @property {number} annotated
+ * @property {number} passed
+ * @property {number} overruns
+ * @property {number} late
+ * @property {number} duplicates
+ * @property {number} errors
+ * @property {number} discarded
+ * @property {Spread} batchSize
+ * @property {Spread} delay
+ * @property {{ name: string, order: number, batches: number, events: number, errors: number, late: number, totalMs: number, call: Spread }[]} interceptors
+ *
  * @typedef {object} Native
  * @property {(options: OpenOptions) => number} open
  * @property {(offsetNs: number, nowMs: number) => void} clockSync
@@ -82,6 +152,14 @@ const FUNCTIONS = Object.freeze(['open', 'clockSync', 'prepare', 'begin', 'respo
  * @property {(handle: number) => NativeStats | null} stats null: not a handle, or no longer
  * @property {(handle: number, deadlineMs: number) => boolean} drain
  * @property {(handle: number, atExit: boolean, deadlineMs: number) => boolean} close
+ * @property {(handle: number, interceptor: NativeInterceptor, wake: () => void) => number} intercept
+ * @property {(handle: number, number: number) => void} unintercept
+ * @property {(handle: number, most: number) => NativeDelivery[]} take
+ * @property {(handle: number, deadlineMs: number) => boolean} awaitDelivery blocks
+ * @property {(handle: number) => number} watched
+ * @property {(handle: number, answers: NativeAnswer[]) => void} answer
+ * @property {(handle: number, atExit: boolean, deadlineMs: number) => void} endOpen
+ * @property {(handle: number) => NativeInterceptorStats | null} interceptorStats
  */
 
 /**

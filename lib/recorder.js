@@ -17,6 +17,8 @@ class Recorder {
   #prepared = false;
   /** @type {ReturnType<Native['stats']>} the numbers as they stood when it was closed */
   #final = null;
+  /** @type {ReturnType<Native['interceptorStats']>} the same of interceptors */
+  #finalInterceptors = null;
 
   /** @param {() => { native: Native, handle: number } | null} open null: it cannot be had, and that was told */
   constructor(open) {
@@ -91,6 +93,16 @@ class Recorder {
     if (this.#handle !== CLOSED) this.#native.mark(this.#handle, id, kind, text, t0);
   }
 
+  /** For interceptors, with which the addon talks by itself; null: it is not open. */
+  get port() {
+    return this.#handle < 0 ? null : { native: this.#native, handle: this.#handle };
+  }
+
+  /** What interceptors have done; after `close` the last numbers. */
+  interceptorStats() {
+    return this.#handle < 0 ? this.#finalInterceptors : this.#native.interceptorStats(this.#handle);
+  }
+
   /** The addon's numbers; after `close` the last ones. null: it was never open. */
   stats() {
     return this.#handle < 0 ? this.#final : this.#native.stats(this.#handle);
@@ -109,6 +121,7 @@ class Recorder {
     this.#final = this.#native.stats(handle);
     const complete = this.#native.close(handle, atExit, deadlineMs);
     this.#final = this.#native.stats(handle) ?? this.#final;
+    this.#finalInterceptors = this.#native.interceptorStats(handle);
     return complete;
   }
 }

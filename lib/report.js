@@ -34,17 +34,38 @@ const OFF = Object.freeze({
 
 /** @type {TrafficStats['sse']} */
 const NO_STREAMS = Object.freeze({ streams: 0, events: 0, bytes: 0, cutLines: 0, cutEvents: 0, reconnects: 0, replayedEvents: 0 });
+const NONE = Object.freeze({ count: 0, mean: 0, min: 0, p50: 0, p95: 0, p99: 0, max: 0 });
+
+/** @type {TrafficStats['interceptors']} */
+const IDLE = Object.freeze({
+  exchanges: 0,
+  batches: 0,
+  events: 0,
+  dropped: 0,
+  replaced: 0,
+  annotated: 0,
+  passed: 0,
+  overruns: 0,
+  late: 0,
+  duplicates: 0,
+  errors: 0,
+  discarded: 0,
+  batchSize: NONE,
+  delay: NONE,
+  interceptors: [],
+});
 
 /**
  * @param {NativeStats | null} native null: nothing is recorded
  * @param {string | null} reason why not
  * @param {number} hookFaults
+ * @param {import('./native.js').NativeInterceptorStats | null} interceptors
  * @returns {TrafficStats}
  */
-function toStats(native, reason, hookFaults) {
+function toStats(native, reason, hookFaults, interceptors) {
   if (native === null) {
     const nothing = { totalPairs: 0, pendingRequests: 0, logFile: '', htmlFile: '' };
-    return { ...nothing, zeroLatency: { enabled: false }, capture: { ...OFF, reason, hookFaults }, sse: NO_STREAMS };
+    return { ...nothing, zeroLatency: { enabled: false }, capture: { ...OFF, reason, hookFaults }, sse: NO_STREAMS, interceptors: interceptors ?? IDLE };
   }
   const { totalPairs, pendingRequests, logFile } = native;
   const isZeroLatency = native.mode === 'zero-latency';
@@ -70,6 +91,7 @@ function toStats(native, reason, hookFaults) {
       hookFaults,
     },
     sse: native.sse,
+    interceptors: interceptors ?? IDLE,
   };
 }
 

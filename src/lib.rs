@@ -3,6 +3,7 @@
 //! A JS environment (the main thread or a worker) has its own recorders, known to it by small numbers. They live in this
 //! thread's storage, which no other thread can reach; what environments share is the core's [`Pipeline`].
 
+pub mod interceptors;
 mod options;
 mod registry;
 mod stats;
@@ -10,11 +11,13 @@ mod text;
 
 use claude_trace_core::exchange::{Kind, Source};
 use claude_trace_core::pipeline::Recorder;
+use interceptors::Interceptors;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use options::OpenOptions;
 use stats::NativeStats;
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 use text::Text;
 
@@ -22,6 +25,8 @@ use text::Text;
 struct Environment {
     /// A closed one stays, so that its numbers can be read and the others keep theirs.
     recorders: Vec<Recorder>,
+    /// By the number of their recorder.
+    interceptors: HashMap<u32, Interceptors>,
     /// Monotonic clock minus `performance.now()`, nanoseconds.
     clock_offset: i64,
 }
@@ -72,7 +77,13 @@ pub fn open(env: Env, options: OpenOptions) -> Result<u32> {
     with_environment(|environment| {
         if environment.recorders.is_empty() {
             // A worker that is terminated runs no exit handler of JS, but this.
-            let _ = env.add_env_cleanup_hook((), |()| with_environment(|e| e.recorders.clear()));
+            let _ = env.add_env_cleanup_hook((), |()| {
+                with_environment(|e| {
+                    e.interceptors.values().for_each(Interceptors::close);
+                    e.recorders.clear();
+                    e.interceptors.clear();
+                });
+            });
         }
         environment.recorders.push(recorder);
         Ok(environment.recorders.len() as u32)
@@ -201,8 +212,18 @@ pub fn drain(handle: u32, deadline: f64) -> bool {
 /// `at_exit` says why exchanges are cut off: the process exits, or the recorder was closed.
 #[napi(catch_unwind)]
 pub fn close(handle: u32, at_exit: bool, deadline: f64) -> bool {
-    let why = if at_exit { "the process exited" } else { "the recorder was closed" };
-    with_environment(|env| env.recorder(handle).is_none_or(|recorder| recorder.close(why, after(deadline))))
+    let why = why(at_exit);
+    with_environment(|env| {
+        // This thread is here and answers nobody. What needs no JS is still done.
+        let interceptors = env.interceptors.remove(&handle);
+        interceptors.iter().for_each(Interceptors::close);
+        env.recorder(handle).is_none_or(|recorder| recorder.close(why, after(deadline)))
+    })
+}
+
+/// What stands in the records of what is cut off.
+fn why(at_exit: bool) -> &'static str {
+    if at_exit { "the process exited" } else { "the recorder was closed" }
 }
 
 fn after(ms: f64) -> Instant {

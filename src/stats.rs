@@ -1,6 +1,7 @@
 //! The core's numbers as a JS object.
 
 use claude_trace_core::clock::wall_nanos;
+use claude_trace_core::interceptor::Spread;
 use claude_trace_core::pipeline::recorder::{SseStats, Stats};
 use claude_trace_core::stats::Summary;
 use napi_derive::napi;
@@ -71,6 +72,31 @@ impl From<SseStats> for NativeSseStats {
             reconnects: s.reconnects as f64,
             replayed_events: s.replayed_events as f64,
         }
+    }
+}
+
+/// A summary of values, in the unit that is said where it stands.
+#[napi(object, object_from_js = false)]
+pub struct NativeSpread {
+    /// Values recorded.
+    pub count: f64,
+    /// Their mean.
+    pub mean: f64,
+    /// The smallest.
+    pub min: f64,
+    /// The median.
+    pub p50: f64,
+    /// The 95th percentile.
+    pub p95: f64,
+    /// The 99th percentile.
+    pub p99: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+impl From<Spread> for NativeSpread {
+    fn from(Spread { count, mean, min, p50, p95, p99, max }: Spread) -> Self {
+        Self { count: count as f64, mean, min, p50, p95, p99, max }
     }
 }
 
