@@ -155,6 +155,22 @@ fn verdicts_are_in_the_body_and_in_what_is_derived_from_it() {
     }
 }
 
+/// Events could be read while it came, and then the body turned out to be damaged.
+#[test]
+fn a_body_that_cannot_be_decoded_stands_there_as_it_came() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut recorder = recorder(config(dir.path()));
+    register(&recorder, "hide", local(|| Hide));
+    let mut encoded = gzip(&STREAM);
+    encoded.push(b"this is no gzip at all, however long it is".to_vec());
+    exchange(&mut recorder, GZIPPED, &encoded.iter().map(|chunk| &chunk[..]).collect::<Vec<_>>());
+    assert!(recorder.close("done", soon()));
+    let record = &records(dir.path())[0];
+    assert_eq!(record["trace"]["decoding"], "corrupt");
+    assert_eq!(record["response"]["body_encoding"], "base64");
+    assert_eq!(record["intercepted"]["body_unchanged"], true);
+}
+
 #[test]
 fn a_stream_that_is_cut_off_is_intercepted_as_far_as_it_came() {
     for zero_latency in [true, false] {

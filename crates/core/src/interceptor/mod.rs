@@ -46,10 +46,12 @@ mod heads;
 mod hooks;
 mod ledger;
 mod measure;
+mod reader;
 mod registry;
 mod remote;
 mod rule;
 mod stage;
+mod step;
 #[cfg(test)]
 mod tests;
 mod watched;

@@ -1,20 +1,17 @@
 //! One exchange and its interceptors: what they have not seen yet, what is under way, what they want.
 
 use super::batch::EventBatch;
-use super::changes::{Account, Changes, Failure};
-use super::hooks::{End, Failed, Hooks, Interceptor, Message, Outcome};
+use super::changes::{Account, Changes};
+use super::hooks::{End, Hooks, Message, Outcome, Wish};
 use super::ledger::{Ledger, Side};
 use super::measure::Totals;
-use super::registry::{Maker, Registered, Watch};
+use super::reader::Reader;
+use super::registry::{Maker, Watch};
 use super::remote::{Answer, Content, Delivery, Mailbox, PackedEvents, Said, Watching};
+use super::step::{State, Step};
 use super::{BATCH_BYTES, MAX_BUFFERED_BYTES};
-use crate::clock::monotonic_nanos;
-use crate::decode::PushDecoder;
-use crate::error::words_of;
-use crate::message::{Framing, Hints};
 use crate::sse;
 use std::collections::VecDeque;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// What verdicts of one exchange may hold: texts that stand for others are kept until its record is made.
@@ -57,28 +54,8 @@ pub(super) struct Watched {
     max_delay: u64,
 }
 
-struct Step {
-    one: Arc<Registered>,
-    local: Option<Box<dyn Interceptor>>,
-    state: State,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum State {
-    Active,
-    Failed(String),
-    Late,
-    /// It was not for it, after all.
-    Left,
-}
-
-struct Reader {
-    parser: sse::Parser,
-    decoder: Option<PushDecoder>,
-    decoded_bytes: u64,
-}
-
-enum Item {
+/// What interceptors have not seen yet.
+pub(super) enum Item {
     Head(Side, u64),
     /// And what it counts for.
     Events(EventBatch, usize),
@@ -426,7 +403,6 @@ impl Watched {
             }
             Item::End => None,
         };
-        use super::hooks::Wish;
         let mut wishes: Vec<Wish> = said.headers.into_iter().map(Wish::Header).collect();
         wishes.extend(said.notes.into_iter().map(Wish::Note));
         wishes.extend(said.discard.then_some(Wish::Discard));
@@ -509,118 +485,5 @@ impl Watched {
         totals.annotated.add(account.annotations.len() as u64);
         totals.discarded.add(u64::from(discard));
         Some(Box::new(Changes { request_head, response_head, body, discard, account }))
-    }
-}
-
-impl Step {
-    fn new(one: Arc<Registered>, totals: &Totals) -> Self {
-        let mut step = Self { one, local: None, state: State::Active };
-        if let Maker::Local(make) = &step.one.maker {
-            match catch_unwind(AssertUnwindSafe(make)) {
-                Ok(interceptor) => step.local = Some(interceptor),
-                Err(panic) => {
-                    let reason = format!("panicked: {}", words_of(&*panic));
-                    step.fail(reason, totals);
-                }
-            }
-        }
-        step
-    }
-
-    fn wants(&self, item: &Item) -> bool {
-        let hooks = self.one.hooks;
-        self.state == State::Active
-            && !self.one.is_removed()
-            && match item {
-                Item::Head(Side::Request, _) => hooks.request,
-                Item::Head(Side::Response, _) => hooks.response,
-                Item::Events(batch, _) => hooks.events && !batch.is_empty(),
-                Item::End => hooks.end,
-            }
-    }
-
-    /// Whether what it wanted holds.
-    fn counts(&self) -> bool {
-        matches!(self.state, State::Active | State::Late)
-    }
-
-    fn failure(&self) -> Option<Failure> {
-        let State::Failed(reason) = &self.state else { return None };
-        Some(Failure { by: self.one.name.clone(), reason: reason.clone() })
-    }
-
-    /// Whether it went well.
-    fn call(
-        &mut self,
-        totals: &Totals,
-        act: impl FnOnce(&mut dyn Interceptor) -> Result<(), Failed>,
-    ) -> bool {
-        let Some(interceptor) = self.local.as_deref_mut() else { return false };
-        let begun = monotonic_nanos();
-        let result = catch_unwind(AssertUnwindSafe(|| act(interceptor)));
-        self.one.meter.called(monotonic_nanos() - begun);
-        let reason = match result {
-            Ok(Ok(())) => return true,
-            Ok(Err(Failed(reason))) => reason,
-            Err(panic) => format!("panicked: {}", words_of(&*panic)),
-        };
-        self.fail(reason, totals);
-        false
-    }
-
-    fn fail(&mut self, reason: String, totals: &Totals) {
-        self.state = State::Failed(reason);
-        self.one.meter.errors.add(1);
-        totals.errors.add(1);
-        self.drop_local();
-    }
-
-    fn drop_local(&mut self) {
-        if let Some(interceptor) = self.local.take() {
-            // Its state may be anything by now, and its end is user code as well.
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(interceptor)));
-        }
-    }
-}
-
-impl Drop for Step {
-    fn drop(&mut self) {
-        self.drop_local();
-    }
-}
-
-impl Reader {
-    /// `None`: the response is no stream of server-sent events, or one that cannot be decoded as it comes.
-    fn of(head: &[u8], url: &[u8], is_decoded: bool) -> Option<Self> {
-        let message = Message::new(head);
-        let content_type = message.header("content-type").unwrap_or_default();
-        if (Hints { content_type, url }).framing() != Some(Framing::Sse) {
-            return None;
-        }
-        let encoding = message.header("content-encoding").unwrap_or_default();
-        let decoder = if is_decoded { None } else { PushDecoder::of(encoding)? };
-        Some(Self { parser: sse::Parser::default(), decoder, decoded_bytes: 0 })
-    }
-
-    /// Whether more can be read.
-    fn read(
-        &mut self,
-        piece: &[u8],
-        max_decoded_bytes: u64,
-        mut on_event: impl FnMut(sse::Event<'_>),
-    ) -> bool {
-        let Self { parser, decoder, decoded_bytes } = self;
-        let Some(decoder) = decoder else {
-            parser.push(piece, on_event);
-            return true;
-        };
-        decoder.push(piece, |bytes| {
-            *decoded_bytes += bytes.len() as u64;
-            let is_short = *decoded_bytes <= max_decoded_bytes;
-            if is_short {
-                parser.push(bytes, &mut on_event);
-            }
-            is_short
-        })
     }
 }

@@ -5,7 +5,8 @@
 //! root there is, and the threads. Where the session or a thread cannot be had, standard mode takes over and one notice
 //! says so.
 //!
-//! **Order.** Records are written in the order in which their exchanges finished.
+//! **Order.** Records are written in the order in which their exchanges finished; one that interceptors watch, when these are
+//! done with it.
 //! **Loss.** What a push has copied is lost only with the machine, or if the spool reaches `max_spool_bytes`; that is
 //! counted and marked in the record. Without a session (plain memory) it is lost with the process.
 

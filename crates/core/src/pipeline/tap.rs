@@ -9,7 +9,7 @@
 //! exchange is recorded without interceptors (`overruns`), and nobody waits again until there was room.
 
 use super::stage_thread::{self, Event, Piece, StageThread};
-use crate::assembly::Finished;
+use crate::assembly::{Ending, Finished};
 use crate::clock::{Clock, monotonic_nanos};
 use crate::exchange::{Kind, Source};
 use crate::head::{RequestHead, ResponseHead};
@@ -114,15 +114,13 @@ impl Tap {
     pub fn entry(&mut self, hold: &Hold, at: usize, header: &EntryHeader) {
         let key = (header.chain, header.exchange);
         let Some(kind) = Kind::from_u8(header.kind) else { return };
-        let start = at + header.payload_offset();
-        let piece = Piece { hold: hold.clone(), start, end: start + header.payload_len as usize };
         let is_whole = header.flags & FLAG_CONTINUES == 0;
         if kind == Kind::RequestHead {
             if header.flags & FLAG_INTENT == 0 && !self.beginning.contains_key(&key) {
                 return;
             }
             let head = self.beginning.entry(key).or_default();
-            piece.read(|bytes| head.extend_from_slice(bytes));
+            piece(hold, at, header).read(|bytes| head.extend_from_slice(bytes));
             if is_whole && let Some(head) = self.beginning.remove(&key) {
                 self.begin(key, head, header);
             }
@@ -131,7 +129,7 @@ impl Tap {
         let Some(tapped) = self.tapped.get_mut(&key).filter(|tapped| !tapped.is_lost) else { return };
         match kind {
             Kind::ResponseHead | Kind::Error => {
-                piece.read(|bytes| tapped.partial.extend_from_slice(bytes));
+                piece(hold, at, header).read(|bytes| tapped.partial.extend_from_slice(bytes));
                 if kind == Kind::ResponseHead && is_whole {
                     let head = std::mem::take(&mut tapped.partial);
                     // One that slipped through: the real one follows.
@@ -141,7 +139,7 @@ impl Tap {
                     }
                 }
             }
-            Kind::ResponseBody => self.send(key, Event::Body(piece, header.at)),
+            Kind::ResponseBody => self.send(key, Event::Body(piece(hold, at, header), header.at)),
             Kind::Abandon => {
                 self.tapped.remove(&key);
                 self.lost.push(key);
@@ -307,8 +305,13 @@ impl Tap {
     }
 }
 
+/// Where the payload of an entry lies.
+fn piece(hold: &Hold, at: usize, header: &EntryHeader) -> Piece {
+    let start = at + header.payload_offset();
+    Piece { hold: hold.clone(), start, end: start + header.payload_len as usize }
+}
+
 fn outcome_of(finished: &Finished, error: &[u8]) -> Outcome {
-    use crate::assembly::Ending;
     match finished.ending {
         Ending::Complete => Outcome::Complete,
         Ending::Cut(why) => Outcome::Cut(why.to_owned()),
