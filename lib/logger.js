@@ -46,6 +46,8 @@ class ClaudeTrafficLogger {
   /** @type {import('./interceptors/index.js').Interceptors | null} from the first `use` on */
   #interceptors = null;
   #finished = false;
+  /** After #finished, once interceptors have answered. */
+  #isClosed = false;
   /** What `cleanup` returns. */
   #closed = Promise.resolve();
 
@@ -69,7 +71,7 @@ class ClaudeTrafficLogger {
     return (this.#recorder ??= new (require('./recorder.js').Recorder)(() => {
       try {
         const opened = require('./open.js').openChain(this.#settings);
-        if (!this.#finished) this.#interceptors?.connect(opened);
+        if (!this.#isClosed) this.#interceptors?.connect(opened);
         return opened;
       } catch (error) {
         this.#reason = messageOf(error);
@@ -186,6 +188,7 @@ class ClaudeTrafficLogger {
 
   /** @param {boolean} atExit */
   #close(atExit) {
+    this.#isClosed = true;
     const recorder = this.#recorder;
     if (recorder === null) return;
     this.#interceptors?.close();
@@ -213,7 +216,7 @@ class ClaudeTrafficLogger {
     try {
       const recorder = this.#made();
       recorder.opens();
-      if (this.#finished) recorder.close(false, 0);
+      if (this.#isClosed) recorder.close(false, 0);
       return recorder.stats();
     } catch {
       return null;
