@@ -285,7 +285,8 @@ describe('the addon itself', () => {
 
   test('of another version: refused as a whole', () => {
     const { stderr } = run(NUMBERS, { args: ['--require', packageWith({ 'native.js': 'exports.open = exports.close = () => 0;' })] });
-    const lacks = 'native.js is of another version: it lacks clockSync, prepare, begin, responseHead, chunk, mark, stats, drain';
+    const lacks = 'native.js is of another version: it lacks clockSync, prepare, begin, responseHead, chunk, mark, stats, drain, ' +
+      'intercept, unintercept, take, awaitDelivery, watched, answer, endOpen, interceptorStats';
     assert.equal(stderr, `claude-trace: nothing is recorded: the addon for ${platform} cannot be loaded (${lacks}): ${fix}\n`);
   });
 

@@ -360,6 +360,7 @@ describe('statistics', () => {
         drops: 1, spills: 2, retries: 3, failed: 4, deadLetters: 8, abandoned: 5, recovered: 6, damaged: 7, hookFaults: existingHub()?.faults ?? 0,
       },
       sse: numbers.sse,
+      interceptors: fake.native.interceptorStats(1),
     });
   });
 

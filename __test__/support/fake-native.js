@@ -16,11 +16,19 @@ const LATENCY = Object.freeze({ count: 0, mean: 0, min: 0, p50: 0, p95: 0, p99: 
 
 const SSE = Object.freeze({ streams: 0, events: 0, bytes: 0, cutLines: 0, cutEvents: 0, reconnects: 0, replayedEvents: 0 });
 
+const SPREAD = Object.freeze({ count: 1, mean: 2, min: 1, p50: 2, p95: 3, p99: 3, max: 3 });
+
+/** Numbers of interceptors, each another one. */
+const INTERCEPTORS = Object.freeze({
+  exchanges: 1, batches: 2, events: 3, dropped: 4, replaced: 5, annotated: 6, passed: 7, overruns: 8, late: 9, duplicates: 10, errors: 11,
+  discarded: 12, batchSize: SPREAD, delay: SPREAD, interceptors: [],
+});
+
 /**
  * @param {object} [overrides] functions that replace the fake's own
  */
 function createFakeNative(overrides = {}) {
-  /** Every call but clockSync and prepare: [name, ...arguments]. */
+  /** Every call but clockSync, prepare and interceptorStats: [name, ...arguments]. */
   const calls = [];
   /** What stats() says beside its own counts. */
   const stats = { fallback: undefined };
@@ -66,6 +74,15 @@ function createFakeNative(overrides = {}) {
         recovered: 0, damaged: 0, sse: { ...SSE }, lastMeasurement: 0, ...stats,
       };
     },
+    // Of interceptors, which the real addon is tested with, only what every logger asks.
+    interceptorStats: () => INTERCEPTORS,
+    intercept: () => 1,
+    unintercept() {},
+    take: () => [],
+    awaitDelivery: () => false,
+    watched: () => 0,
+    answer() {},
+    endOpen() {},
     drain: () => true,
     close(handle) {
       const chain = live(handle);
@@ -79,7 +96,7 @@ function createFakeNative(overrides = {}) {
   const native = {};
   for (const [name, fn] of Object.entries(functions)) {
     native[name] = (...args) => {
-      if (name !== 'clockSync' && name !== 'prepare') calls.push([name, ...args]);
+      if (!['clockSync', 'prepare', 'interceptorStats'].includes(name)) calls.push([name, ...args]);
       return fn(...args);
     };
   }
