@@ -2,13 +2,13 @@
 
 mod args;
 mod commands;
+mod data;
 mod failure;
 mod launch;
 mod out;
 mod progress;
 mod recording;
 mod serving;
-mod trust;
 mod words;
 
 use std::process::ExitCode;

@@ -46,7 +46,6 @@ fn a_wrong_command_line_is_told_with_what_was_meant() {
         (&["--capture", "magic"], "[possible values: node, proxy, mitm, bun]"),
         (&["--log", "../x", "--claude-path", "/bin/true"], "a plain file name"),
         (&["verify"], "<FILE>"),
-        (&["ca", "pth"], "'path'"),
         (&["repair", "a", "b"], "unexpected argument 'b'"),
         (&["repair", "--in-place", "--output", "a", "b"], "cannot be used with"),
         (&["verify", "--max-line", "lots", "x"], "KiB"),

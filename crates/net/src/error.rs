@@ -42,13 +42,19 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
-    /// The authority that signs for hosts cannot be had.
-    #[error("cannot use the certificate authority at {path}: {why}")]
-    Authority {
-        /// Its folder or file.
+    /// The certificate authority of this user cannot be used.
+    #[error("cannot use {path}: {why}")]
+    Ca {
+        /// The file.
         path: PathBuf,
         /// What is wrong with it.
         why: String,
+    },
+    /// That names no hosts.
+    #[error("{rule:?} names no host; allowed: host, host:port, *.suffix or http(s)://host[:port][/prefix]")]
+    HostRule {
+        /// What was given.
+        rule: String,
     },
     /// There is no TLS to be had.
     #[error("cannot set up TLS: {0}")]
@@ -64,7 +70,8 @@ impl Error {
             Self::Upstream { .. } => "TRACE_ERR_UPSTREAM",
             Self::Token => "TRACE_ERR_TOKEN",
             Self::Certificates { .. } => "TRACE_ERR_CERTIFICATES",
-            Self::Authority { .. } => "TRACE_ERR_AUTHORITY",
+            Self::Ca { .. } => "TRACE_ERR_CA",
+            Self::HostRule { .. } => "TRACE_ERR_HOST_RULE",
             Self::Tls(_) => "TRACE_ERR_TLS",
         }
     }

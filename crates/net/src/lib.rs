@@ -2,7 +2,7 @@
 //! stands between a client and the network, for those that no hook reaches (native executables, other languages).
 //!
 //! ```text
-//!  client ──► proxy, intercept ──► upstream
+//!  client ──► proxy (reverse or TLS) ──► upstream
 //!                │ copies what passes
 //!                └► tape ─► core's Recorder ─► spool ─► assembler ─► … ─► log
 //! ```
@@ -16,9 +16,8 @@
 //! any effect on the traffic. Live interceptors, which may change it, will be a layer around bodies and heads that does not
 //! exist unless somebody asks for it.
 //!
-//! `proxy/mod.rs` has the reverse proxy's own constraints, `intercept/mod.rs` those of the TLS proxy.
+//! `proxy/mod.rs` has the reverse proxy's own constraints, `intercept/mod.rs` the forward proxy's.
 
-pub mod authority;
 pub mod connect;
 pub mod credential;
 pub mod error;
@@ -27,13 +26,12 @@ pub mod intercept;
 pub mod mcp;
 pub mod proxy;
 pub mod tape;
-pub mod trust;
 pub mod upstream;
+mod verify;
 mod wire;
 
-pub use authority::Authority;
 pub use error::{Error, Result};
-pub use intercept::Interceptor;
+pub use intercept::{Ca, ForwardProxy, HostRule, Rules};
 pub use proxy::{Access, Config, Proxy, Selection};
 pub use tape::Tape;
 pub use upstream::Upstream;

@@ -23,6 +23,8 @@ use std::time::Instant;
 pub struct Tape {
     shards: Arc<[Mutex<Recorder>]>,
     next: Arc<AtomicUsize>,
+    /// Exchanges that have begun and not ended.
+    open: Arc<AtomicUsize>,
 }
 
 impl Tape {
@@ -30,7 +32,7 @@ impl Tape {
     pub fn new(pipeline: &Arc<Pipeline>, shards: usize) -> Option<Self> {
         let shards: Option<Vec<_>> =
             (0..shards.max(1)).map(|_| Recorder::new(pipeline).map(Mutex::new)).collect();
-        Some(Self { shards: shards?.into(), next: Arc::default() })
+        Some(Self { shards: shards?.into(), next: Arc::default(), open: Arc::default() })
     }
 
     /// Says that an exchange is about to begin: what recording needs is started meanwhile.
@@ -49,7 +51,13 @@ impl Tape {
         let now = monotonic_nanos();
         let shard = self.next.fetch_add(1, Ordering::Relaxed) % self.shards.len();
         let number = lock(&self.shards[shard]).begin(source, origin, head, now, asked)?;
+        self.open.fetch_add(1, Ordering::Relaxed);
         Some(Exchange(Arc::new(Shared { tape: self.clone(), shard, number, state: Mutex::default() })))
+    }
+
+    /// How many exchanges have begun and not ended.
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
     }
 
     /// What was counted and measured.
@@ -183,6 +191,7 @@ impl Shared {
     fn end(&self, state: &mut State, kind: Kind, payload: &[u8]) {
         state.is_over = true;
         self.push(kind, payload);
+        self.tape.open.fetch_sub(1, Ordering::Relaxed);
     }
 
     fn close(&self, state: &mut State, failure: &Failure) {

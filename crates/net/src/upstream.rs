@@ -1,6 +1,7 @@
 //! Where requests go.
 
 use crate::error::{Error, Result};
+use crate::intercept::Target;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Uri};
 use std::fmt;
@@ -53,6 +54,29 @@ impl Upstream {
         is_whole.then(|| format!("{base}/v1{rest}"))
     }
 
+    /// The host and port of `target`, without a path.
+    pub(crate) fn at(target: &Target, is_tls: bool) -> Option<Self> {
+        let (scheme, usual) = if is_tls { (Scheme::HTTPS, 443) } else { (Scheme::HTTP, 80) };
+        let authority = if target.port() == usual { target.url_host() } else { target.to_string() };
+        let authority = Authority::try_from(authority).ok()?;
+        Some(Self { scheme, authority, prefix: String::new(), version_below: None })
+    }
+
+    /// Where it is reached.
+    pub(crate) fn target(&self) -> Option<Target> {
+        Target::of_url(&self.url(&Uri::from_static("/"))?)
+    }
+
+    /// Whether it is spoken to by TLS.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.scheme == Scheme::HTTPS
+    }
+
+    /// The path of the base URL, without a slash at its end.
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// `scheme://host[:port]`.
     pub fn origin(&self) -> String {
         format!("{}://{}", self.scheme, self.authority)
@@ -71,16 +95,6 @@ impl Upstream {
     /// Its host, lower-case, IPv6 addresses in brackets.
     pub fn host(&self) -> String {
         self.authority.host().to_ascii_lowercase()
-    }
-
-    /// The port that it is reached at.
-    pub fn port(&self) -> u16 {
-        self.authority.port_u16().unwrap_or(if self.is_secure() { 443 } else { 80 })
-    }
-
-    /// Whether it is spoken to by TLS.
-    pub fn is_secure(&self) -> bool {
-        self.scheme == Scheme::HTTPS
     }
 
     /// The same upstream without its path, and that path: for a client that is told to put it before its own.

@@ -1,54 +1,63 @@
 //! `claude-trace ca`
 
+use crate::data;
 use crate::failure::{Code, Failure};
+use crate::launch::forget_trust;
 use crate::out::Out;
-use crate::trust;
 use clap::{Args, Subcommand};
-use claude_trace_net::Authority;
-use claude_trace_net::authority::certificate_file;
+use claude_trace_net::Ca;
+use std::io::Write;
 
-/// The certificate authority of `--capture mitm`.
+/// The certificate authority of --capture mitm.
 ///
-/// It is made on first use, for this user on this machine; its key is readable by the user alone. Only clients that are
-/// launched with `--capture mitm` are told to trust it. Nothing is installed anywhere.
-#[derive(Debug, Args)]
+/// It is made when it is first needed, lives for a year in the user's data folder, and is trusted by launched programs alone.
+#[derive(Args, Debug)]
 #[command(after_long_help = "\
+Its folder is $XDG_DATA_HOME/claude-trace-native, or ~/.local/share/claude-trace-native: ca.pem, and
+ca-key.pem, which is the user's alone.
+
 Examples:
-  claude-trace ca path
-  curl --cacert \"$(claude-trace ca path)\" …
+  openssl x509 -in \"$(claude-trace ca path)\" -noout -text
   claude-trace ca remove
 
-Environment: CLAUDE_TRACE_CA_DIR, its folder [default: claude-trace in $XDG_DATA_HOME or
-~/.local/share].
-
-Exit codes: 0, done; 1, there was none to remove; 2, its folder cannot be used.")]
-pub struct Ca {
+Exit codes: 0, it was done; 2, a file cannot be used.")]
+pub struct Authority {
     #[command(subcommand)]
-    act: Act,
+    what: What,
 }
 
 #[derive(Debug, Subcommand)]
-enum Act {
-    /// Print where its certificate is; makes it if there is none.
+enum What {
+    /// Print where its certificate is; it is made if there is none.
     Path,
-    /// Remove key and certificate. The next use makes new ones.
+    /// Delete its key, its certificate, and the files that were made with it.
     Remove,
 }
 
-impl Ca {
+impl Authority {
     pub fn run(self) -> Result<Code, Failure> {
-        let folder = trust::folder()?;
-        match self.act {
-            Act::Path => {
-                Authority::open(&folder).map_err(Failure::new)?;
-                let file = certificate_file(&folder).expect("it was just opened");
-                Out::new().line(format_args!("{}", file.display()))?;
-                Ok(Code::Ok)
+        let folder = data::folder()?;
+        let mut out = Out::new();
+        match self.what {
+            What::Path => {
+                let ca = Ca::open(&folder).map_err(Failure::new)?;
+                if ca.is_new {
+                    // A closed stderr is no reason to fail.
+                    let _ = writeln!(std::io::stderr(), "claude-trace: a certificate authority was made");
+                }
+                out.line(format_args!("{}", ca.path().display()))?;
             }
-            Act::Remove if trust::remove(&folder)? => Ok(Code::Ok),
-            Act::Remove => {
-                Err(Failure::problem(format_args!("there is no authority in {}", folder.display())))
+            What::Remove => {
+                let mut removed = Ca::remove(&folder).map_err(Failure::new)?;
+                removed.extend(forget_trust(&folder)?);
+                for path in &removed {
+                    out.line(format_args!("removed {}", path.display()))?;
+                }
+                if removed.is_empty() {
+                    out.line(format_args!("nothing to remove in {}", folder.display()))?;
+                }
             }
         }
+        Ok(Code::Ok)
     }
 }

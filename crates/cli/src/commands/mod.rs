@@ -17,7 +17,7 @@ use std::process::ExitCode;
 pub enum Command {
     Run(Run),
     Proxy(proxy::Reverse),
-    Ca(ca::Ca),
+    Ca(ca::Authority),
     Mcp(mcp::Relay),
     #[command(hide = true)]
     McpServer(mcp::Stead),

@@ -6,8 +6,8 @@
 //!
 //! **The capture follows from what the client is** (`kind`): a Node program loads the recorder itself (`NODE_OPTIONS`, to
 //! which is added); anything else is told that its APIs live at reverse proxies of ours (`routes`), one for each base URL, so
-//! that no path has to be changed. For clients that take no base URL there is a TLS proxy (`--capture mitm`), which has to be
-//! asked for: they have to trust an authority of ours.
+//! that no path has to be changed. Who takes no base URL is told to go through a forward proxy of ours, and to trust it
+//! (`intercept`, `trust`), if `--capture mitm` says so.
 //!
 //! **What is on record** is in the log when we end: after the client has ended, orphaned sessions are recovered. When we are
 //! killed, the next start does it.
@@ -15,6 +15,7 @@
 mod argv;
 mod child;
 mod find;
+mod intercept;
 mod kind;
 mod loader;
 mod options;
@@ -22,19 +23,21 @@ mod routes;
 mod settings;
 mod summary;
 mod token;
+mod trust;
 
 pub use argv::{Words, split};
 pub use child::{Child, PassedOn};
 pub use find::command;
 pub use options::{LaunchArgs, Run};
+pub use trust::forget as forget_trust;
 
 use crate::failure::Failure;
 use crate::recording::Recording;
 use crate::serving::Serving;
-use crate::trust;
 use child::Ended;
 use claude_trace_core::notice::Level;
-use claude_trace_net::{Access, Authority, Config, Upstream};
+use claude_trace_net::proxy::Token;
+use claude_trace_net::{Access, Ca, Config, Upstream};
 use kind::Kind;
 use options::Capture;
 use routes::{Plan, Surroundings};
@@ -78,7 +81,7 @@ impl Launch {
         match capture {
             Capture::Node | Capture::Bun => self.with_loader(capture, &recording, &surroundings),
             Capture::Proxy => self.with_proxy(&recording, &surroundings),
-            Capture::Mitm => self.with_interceptor(&recording, &surroundings),
+            Capture::Mitm => self.with_forward_proxy(&recording, &surroundings),
         }
     }
 
@@ -97,34 +100,6 @@ impl Launch {
         recover(recording);
         recording.say(Level::Info, &Summary::of_logs(&log).words(&plan));
         Ok(ended.exit())
-    }
-
-    fn with_interceptor(self, recording: &Recording, around: &Surroundings) -> Result<ExitCode, Failure> {
-        let mut plan = Plan::intercepted(&self.options, around)?;
-        let passed_on = PassedOn::listen()?;
-        let folder = trust::folder()?;
-        let authority = Authority::open(&folder).map_err(Failure::new)?;
-        let (trusting, only_node) = trust::variables(&folder)?;
-        let roots = crate::commands::proxy::trusted(&self.options.ca_file);
-        let serving = Serving::start(recording, &roots, CONNECT_TIMEOUT)?;
-        let hosts =
-            plan.routes.iter().map(|route| (route.upstream.clone().split_prefix().0, route.selection));
-        let url = serving.intercept(hosts.collect(), authority)?;
-        if only_node {
-            plan.warnings.push("this machine has no certificates: only Node will trust the TLS proxy".into());
-        }
-        for warning in &plan.warnings {
-            recording.say(Level::Warn, warning);
-        }
-        let mut child = Child::new(&self.program, around.settings_override(self.args, &plan.variables)?);
-        child.set(&plan.variables);
-        child.set(&trusting);
-        for name in ["HTTPS_PROXY", "https_proxy"] {
-            child.set_one(name, url.clone());
-        }
-        // Node's own clients look at HTTPS_PROXY only then.
-        child.set_one("NODE_USE_ENV_PROXY", "1");
-        run_beside(child, passed_on, serving, recording, &plan)
     }
 
     fn with_proxy(self, recording: &Recording, around: &Surroundings) -> Result<ExitCode, Failure> {
@@ -149,12 +124,38 @@ impl Launch {
         let mut child = Child::new(&self.program, around.settings_override(self.args, &plan.variables)?);
         child.set(&plan.variables);
         child.set(&around.no_proxy());
-        run_beside(child, passed_on, serving, recording, &plan)
+        finish(child, passed_on, serving, recording, &plan)
+    }
+
+    fn with_forward_proxy(self, recording: &Recording, around: &Surroundings) -> Result<ExitCode, Failure> {
+        let mut plan = Plan::intercepted(&self.options, around)?;
+        let passed_on = PassedOn::listen()?;
+        let ca = Ca::open(&crate::data::folder()?).map_err(Failure::new)?;
+        let trust = trust::variables(&ca, around)?;
+        let connector = intercept::connector(around, &self.options.ca_file, CONNECT_TIMEOUT)?;
+        let serving = Serving::with(recording, connector)?;
+        let config = claude_trace_net::intercept::Config {
+            rules: plan.rules.clone(),
+            token: Token::random().map_err(Failure::new)?,
+            ca,
+            notices: recording.notices(),
+        };
+        let url = serving.add_forward(config)?;
+        plan.variables.extend(intercept::variables(&url, &plan.rules, around));
+        plan.variables.extend(trust.variables);
+        plan.warnings.extend(trust.warnings);
+        plan.warnings.extend(intercept::warnings(&plan.variables, around));
+        for warning in &plan.warnings {
+            recording.say(Level::Warn, warning);
+        }
+        let mut child = Child::new(&self.program, around.settings_override(self.args, &plan.variables)?);
+        child.set(&plan.variables);
+        finish(child, passed_on, serving, recording, &plan)
     }
 }
 
-/// Runs a client to its end while proxies serve it.
-fn run_beside(
+/// Runs a client that is recorded in this process, to its end.
+fn finish(
     child: Child,
     passed_on: PassedOn,
     serving: Serving,
@@ -162,6 +163,7 @@ fn run_beside(
     plan: &Plan,
 ) -> Result<ExitCode, Failure> {
     let ended = child.run_with(passed_on, |_| serving.widen());
+    serving.settle();
     let (stats, complete) = serving.stop("the client has ended");
     let ended: Ended = ended?;
     recover(recording);

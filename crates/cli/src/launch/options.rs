@@ -16,7 +16,7 @@ pub enum Capture {
     Node,
     /// The client's base URLs lead to reverse proxies here.
     Proxy,
-    /// A TLS proxy that opens connections to these APIs alone (HTTPS_PROXY).
+    /// The client goes through a TLS proxy here (HTTPS_PROXY), and trusts its certificates.
     Mitm,
     /// The recorder is loaded into Bun (BUN_OPTIONS); sees the global fetch alone.
     Bun,
@@ -58,16 +58,19 @@ pub struct LaunchArgs {
 /// Run any program, and record what it says to LLM APIs.
 ///
 /// A Node program gets the recorder loaded. Any other is told, by ANTHROPIC_BASE_URL, OPENAI_BASE_URL and the like, that its
-/// APIs live at a proxy here, which forwards to the real ones. Input, output, signals and the exit code are the program's.
+/// APIs live at a proxy here, which forwards to the real ones; one that takes no base URL goes through a TLS proxy
+/// (--capture mitm). Input, output, signals and the exit code are the program's.
 #[derive(Args, Debug)]
 #[command(after_long_help = "\
 Examples:
   claude-trace run -- python agent.py
   claude-trace run -- node --test agent.test.js
+  claude-trace run --capture mitm -- agent-without-a-base-url
   claude-trace run --base-url MY_AGENT_URL=https://llm.example/v1 -- my-agent
 
 Environment: ANTHROPIC_BASE_URL, OPENAI_BASE_URL and the base URLs of Bedrock, Vertex and Foundry
 name the real APIs; HTTPS_PROXY, NO_PROXY and NODE_EXTRA_CA_CERTS hold for the way to them.
+CLAUDE_TRACE_HOSTS names further hosts for --capture mitm and for Node programs.
 
 Exit codes: the program's, or the signal that ended it; 2, it was not started; 126, it cannot be
 executed; 127, it was not found.")]

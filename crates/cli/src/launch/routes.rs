@@ -4,12 +4,11 @@
 //! client's requests have the very paths that they would have without us, and what it sends to one API can never reach
 //! another.
 
-use super::BaseUrl;
 use super::options::LaunchArgs;
 use super::settings::Settings;
 use crate::failure::Failure;
 use crate::words::flag_of;
-use claude_trace_net::{Selection, Upstream};
+use claude_trace_net::{Rules, Selection, Upstream};
 use std::ffi::OsString;
 
 const ANTHROPIC: &str = "ANTHROPIC_BASE_URL";
@@ -20,6 +19,7 @@ const VERTEX: &str = "ANTHROPIC_VERTEX_BASE_URL";
 const OTHERS: [&str; 3] =
     ["ANTHROPIC_BEDROCK_MANTLE_BASE_URL", "ANTHROPIC_AWS_BASE_URL", "ANTHROPIC_FOUNDRY_BASE_URL"];
 const FIRST_PARTY: &str = "https://api.anthropic.com";
+const HOSTS: &str = "CLAUDE_TRACE_HOSTS";
 const TOOL_SEARCH: &str = "ENABLE_TOOL_SEARCH";
 const PROXIES: [&str; 6] =
     ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
@@ -54,6 +54,8 @@ pub struct Plan {
     pub hosts: Vec<String>,
     /// What the closing line adds where nothing was recorded.
     pub advice: Option<&'static str>,
+    /// For a forward proxy.
+    pub rules: Rules,
     /// What the closing line adds.
     pub remarks: Vec<String>,
     pub warnings: Vec<String>,
@@ -80,8 +82,14 @@ impl Surroundings {
         self
     }
 
-    fn get(&self, name: &str) -> Option<String> {
+    /// What the client would find; settings come before the environment.
+    pub fn get(&self, name: &str) -> Option<String> {
         self.settings.get(name).map(str::to_owned).or_else(|| (self.variable)(name))
+    }
+
+    /// Whether an administrator has said it.
+    pub fn is_managed(&self, name: &str) -> bool {
+        self.settings.is_managed(name)
     }
 
     fn is_on(&self, name: &str) -> bool {
@@ -132,59 +140,64 @@ impl Plan {
         Ok(Self { variables, hosts, ..Self::default() })
     }
 
+    /// For a client that goes through a forward proxy: its base URLs stay what they are.
+    pub fn intercepted(options: &LaunchArgs, around: &Surroundings) -> Result<Self, Failure> {
+        let mut plan = Self::direct(options, around)?;
+        plan.advice = Some("it has to heed HTTPS_PROXY, and CLAUDE_TRACE_HOSTS names further hosts");
+        plan.rules.include_all = options.include_all_requests;
+        plan.rules.bases.extend(options.upstream.clone());
+        for name in [ANTHROPIC, BEDROCK, VERTEX].into_iter().chain(OTHERS) {
+            plan.rules.bases.extend(around.url(name)?);
+        }
+        let named = around.get(HOSTS).unwrap_or_default();
+        let named = named.split(',').map(str::trim).filter(|rule| !rule.is_empty());
+        for rule in plan.hosts.iter().map(String::as_str).chain(named) {
+            match rule.parse() {
+                Ok(rule) => plan.rules.hosts.push(rule),
+                Err(error) => plan.warnings.push(format!("{HOSTS}: {error}")),
+            }
+        }
+        Ok(plan)
+    }
+
     /// For a client that speaks to proxies.
     pub fn proxied(options: &LaunchArgs, around: &Surroundings) -> Result<Self, Failure> {
         let advice = Some("if it takes no base URL, --capture mitm sees it");
         let mut plan = Self { advice, ..Self::default() };
-        let mut routes = routes(options, around, Host::Ours)?;
+        let calls = if options.include_all_requests { Selection::All } else { Selection::ModelCalls };
         // A URL of the user's own is what his client understands.
-        if options.upstream.is_some() || around.url(ANTHROPIC)?.is_none() {
-            routes[0].upstream = routes[0].upstream.clone().with_version_of_messages();
+        let anthropic = match (&options.upstream, around.url(ANTHROPIC)?) {
+            (Some(upstream), _) => upstream.clone().with_version_of_messages(),
+            (None, Some(own)) => own,
+            (None, None) => parsed(FIRST_PARTY).with_version_of_messages(),
+        };
+        plan.told_of_tools(&anthropic, around);
+        plan.route(ANTHROPIC, anthropic, calls, around);
+        if let Some(bedrock) = bedrock(around)? {
+            plan.route(BEDROCK, bedrock, calls, around);
         }
-        plan.told_of_tools(&routes[0].upstream, around);
-        for route in routes {
-            plan.route(route, around);
+        if let Some(vertex) = vertex(around)? {
+            plan.route(VERTEX, vertex, calls, around);
+        }
+        for name in OTHERS {
+            if let Some(upstream) = around.url(name)? {
+                plan.route(name, upstream, calls, around);
+            }
+        }
+        plan.route(OPENAI, around.openai()?, Selection::All, around);
+        for other in &options.base_url {
+            plan.routes.retain(|route| route.variable != other.variable);
+            plan.route(&other.variable, other.upstream.clone(), Selection::All, around);
         }
         Ok(plan)
     }
 
-    /// For a client whose connections are opened on their way. It is told only what the options say.
-    pub fn intercepted(options: &LaunchArgs, around: &Surroundings) -> Result<Self, Failure> {
-        let mut plan = Self::direct(options, around)?;
-        let mut all = routes(options, around, Host::Theirs)?;
-        for host in (around.variable)("CLAUDE_TRACE_HOSTS").iter().flat_map(|hosts| hosts.split(',')) {
-            let url =
-                if host.contains("://") { host.trim().into() } else { format!("https://{}", host.trim()) };
-            match url.parse() {
-                Ok(upstream) if !host.contains('*') => {
-                    all.push(Route {
-                        variable: "CLAUDE_TRACE_HOSTS".into(),
-                        upstream,
-                        selection: Selection::All,
-                    });
-                }
-                _ => plan
-                    .warnings
-                    .push(format!("CLAUDE_TRACE_HOSTS: {:?} is no host to be opened", host.trim())),
-            }
-        }
-        for route in all {
-            if route.upstream.is_secure() {
-                plan.routes.push(route);
-            } else {
-                let (name, url) = (&route.variable, &route.upstream);
-                plan.warnings.push(format!("{name} is {url}: the TLS proxy sees https alone"));
-            }
-        }
-        Ok(plan)
-    }
-
-    fn route(&mut self, route: Route, around: &Surroundings) {
-        if around.settings.is_managed(&route.variable) {
-            let name = &route.variable;
-            self.warnings.push(format!("{name} is set by managed settings: what goes there is not recorded"));
+    fn route(&mut self, variable: &str, upstream: Upstream, selection: Selection, around: &Surroundings) {
+        if around.is_managed(variable) {
+            self.warnings
+                .push(format!("{variable} is set by managed settings: what goes there is not recorded"));
         } else {
-            self.routes.push(route);
+            self.routes.push(Route { variable: variable.to_owned(), upstream, selection });
         }
     }
 
@@ -200,55 +213,17 @@ impl Plan {
     }
 }
 
-/// The APIs that the client may use, Anthropic's first.
-fn routes(options: &LaunchArgs, around: &Surroundings, host: Host) -> Result<Vec<Route>, Failure> {
-    let mut routes = Vec::new();
-    let mut add = |variable: &str, upstream, selection| {
-        routes.push(Route { variable: variable.to_owned(), upstream, selection });
-    };
-    let calls = if options.include_all_requests { Selection::All } else { Selection::ModelCalls };
-    let named = options.upstream.clone().map_or_else(|| around.url(ANTHROPIC), |url| Ok(Some(url)))?;
-    add(ANTHROPIC, named.unwrap_or_else(|| parsed(FIRST_PARTY)), calls);
-    if let Some(bedrock) = bedrock(around, host)? {
-        add(BEDROCK, bedrock, calls);
-    }
-    if let Some(vertex) = vertex(around)? {
-        add(VERTEX, vertex, calls);
-    }
-    for name in OTHERS {
-        if let Some(upstream) = around.url(name)? {
-            add(name, upstream, calls);
-        }
-    }
-    add(OPENAI, around.openai()?, Selection::All);
-    for BaseUrl { variable, upstream } in options.base_url.iter().cloned() {
-        routes.retain(|route| route.variable != variable);
-        routes.push(Route { variable, upstream, selection: Selection::All });
-    }
-    Ok(routes)
-}
-
-/// Whom a client's requests name.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Host {
-    /// A proxy of ours.
-    Ours,
-    /// The API.
-    Theirs,
-}
-
-/// Bedrock's, if the client uses it. Its requests are signed for their host as a rule (SigV4), and a reverse proxy is another.
-fn bedrock(around: &Surroundings, host: Host) -> Result<Option<Upstream>, Failure> {
+/// Bedrock's, if the client uses it. Its requests are signed for their host as a rule (SigV4), and a proxy is another host.
+fn bedrock(around: &Surroundings) -> Result<Option<Upstream>, Failure> {
     let named = around.url(BEDROCK)?;
     if named.is_none() && !around.is_on("CLAUDE_CODE_USE_BEDROCK") {
         return Ok(None);
     }
-    let is_signed =
-        around.get("AWS_BEARER_TOKEN_BEDROCK").is_none() && !around.is_on("CLAUDE_CODE_SKIP_BEDROCK_AUTH");
-    if is_signed && host == Host::Ours {
+    if around.get("AWS_BEARER_TOKEN_BEDROCK").is_none() && !around.is_on("CLAUDE_CODE_SKIP_BEDROCK_AUTH") {
         return Err(Failure::new(
-            "requests to Bedrock are signed for their host (SigV4) and cannot pass a reverse proxy: use --capture mitm, \
-             a token (AWS_BEARER_TOKEN_BEDROCK) or a gateway that signs (CLAUDE_CODE_SKIP_BEDROCK_AUTH=1)",
+            "requests to Bedrock are signed for their host (SigV4) and cannot pass a reverse proxy: \
+             use --capture mitm, a token (AWS_BEARER_TOKEN_BEDROCK) or a gateway that signs \
+             (CLAUDE_CODE_SKIP_BEDROCK_AUTH=1)",
         ));
     }
     if named.is_some() {
@@ -306,7 +281,7 @@ mod tests {
         Plan::proxied(&options, &around(is_claude, variables))
     }
 
-    fn told(plan: &Plan) -> Vec<String> {
+    fn routes(plan: &Plan) -> Vec<String> {
         plan.routes
             .iter()
             .map(|route| format!("{} {} {:?}", route.variable, route.upstream, route.selection))
@@ -317,7 +292,7 @@ mod tests {
     fn by_default_the_public_apis_are_behind_the_proxies() {
         let plan = plan(true, &[], LaunchArgs::default()).unwrap();
         assert_eq!(
-            told(&plan),
+            routes(&plan),
             [
                 "ANTHROPIC_BASE_URL https://api.anthropic.com ModelCalls",
                 "OPENAI_BASE_URL https://api.openai.com/v1 All"
@@ -348,7 +323,7 @@ mod tests {
             [("ANTHROPIC_BASE_URL", "https://gw.example/llm"), ("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")];
         let options = LaunchArgs { include_all_requests: true, ..LaunchArgs::default() };
         assert_eq!(
-            told(&plan(false, &variables, options).unwrap()),
+            routes(&plan(false, &variables, options).unwrap()),
             ["ANTHROPIC_BASE_URL https://gw.example/llm All", "OPENAI_BASE_URL http://127.0.0.1:9/v1 All"]
         );
         let options = LaunchArgs {
@@ -360,7 +335,7 @@ mod tests {
             ..LaunchArgs::default()
         };
         assert_eq!(
-            told(&plan(false, &variables, options).unwrap()),
+            routes(&plan(false, &variables, options).unwrap()),
             [
                 "ANTHROPIC_BASE_URL http://127.0.0.1:8 ModelCalls",
                 "OPENAI_BASE_URL https://o.example All",
@@ -384,11 +359,41 @@ mod tests {
     }
 
     #[test]
+    fn behind_a_forward_proxy_base_urls_stay_and_their_hosts_are_known() {
+        let options = LaunchArgs {
+            upstream: Some(parsed("https://up.example")),
+            base_url: vec!["X=https://x.example/a".parse().unwrap()],
+            include_all_requests: true,
+            ..LaunchArgs::default()
+        };
+        let variables = [
+            ("ANTHROPIC_BASE_URL", "https://gw.example/llm"),
+            ("CLAUDE_CODE_USE_BEDROCK", "1"),
+            ("ANTHROPIC_BEDROCK_BASE_URL", "https://b.example"),
+            ("CLAUDE_TRACE_HOSTS", "one.example, not a host,*.two.example"),
+        ];
+        let plan = Plan::intercepted(&options, &around(false, &variables)).unwrap();
+        assert_eq!(
+            plan.variables,
+            [("ANTHROPIC_BASE_URL", "https://up.example"), ("X", "https://x.example/a")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
+        assert_eq!(
+            plan.rules.bases,
+            ["https://up.example", "https://gw.example/llm", "https://b.example"].map(parsed)
+        );
+        let hosts = ["https://api.openai.com/v1", "https://x.example/a", "one.example", "*.two.example"];
+        assert_eq!(plan.rules.hosts, hosts.map(|rule| rule.parse().unwrap()));
+        assert!(plan.rules.include_all && plan.routes.is_empty());
+        assert_eq!(plan.warnings.len(), 1);
+    }
+
+    #[test]
     fn bedrock_needs_a_token_or_a_gateway() {
         let on = ("CLAUDE_CODE_USE_BEDROCK", "1");
         assert!(plan(true, &[on], LaunchArgs::default()).is_err());
         let of = |variables: &[(&str, &str)]| {
-            told(&plan(true, variables, LaunchArgs::default()).unwrap())[1].clone()
+            routes(&plan(true, variables, LaunchArgs::default()).unwrap())[1].clone()
         };
         assert_eq!(
             of(&[on, ("AWS_BEARER_TOKEN_BEDROCK", "x"), ("AWS_REGION", "eu-west-1")]),
@@ -413,29 +418,6 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_is_intercepted_is_told_nothing_and_may_sign() {
-        let intercepted = |variables: &[(&str, &str)], options: &LaunchArgs| {
-            Plan::intercepted(options, &around(true, variables)).unwrap()
-        };
-        let variables =
-            [("CLAUDE_CODE_USE_BEDROCK", "1"), ("CLAUDE_TRACE_HOSTS", "a.example, http://b.example,*.c")];
-        let plan = intercepted(&variables, &LaunchArgs::default());
-        assert_eq!(
-            told(&plan),
-            [
-                "ANTHROPIC_BASE_URL https://api.anthropic.com ModelCalls",
-                "ANTHROPIC_BEDROCK_BASE_URL https://bedrock-runtime.us-east-1.amazonaws.com ModelCalls",
-                "OPENAI_BASE_URL https://api.openai.com/v1 All",
-                "CLAUDE_TRACE_HOSTS https://a.example All"
-            ]
-        );
-        assert_eq!((plan.variables.len(), plan.warnings.len()), (0, 2), "{:?}", plan.warnings);
-        let options = LaunchArgs { upstream: Some(parsed("https://gw.example")), ..LaunchArgs::default() };
-        let plan = intercepted(&[], &options);
-        assert_eq!(plan.variables, [(ANTHROPIC.to_owned(), "https://gw.example".to_owned())]);
-    }
-
-    #[test]
     fn vertex_has_the_host_of_its_region() {
         for (region, url) in [
             ("global", "https://aiplatform.googleapis.com/v1"),
@@ -444,7 +426,7 @@ mod tests {
         ] {
             let variables = [("CLAUDE_CODE_USE_VERTEX", "true"), ("CLOUD_ML_REGION", region)];
             let plan = plan(true, &variables, LaunchArgs::default()).unwrap();
-            assert_eq!(told(&plan)[1], format!("ANTHROPIC_VERTEX_BASE_URL {url} ModelCalls"));
+            assert_eq!(routes(&plan)[1], format!("ANTHROPIC_VERTEX_BASE_URL {url} ModelCalls"));
         }
     }
 

@@ -4,7 +4,7 @@
 use super::access::Refusal;
 use crate::failure::Failure;
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, PROXY_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::json;
@@ -31,15 +31,26 @@ pub fn refused(refusal: Refusal) -> Response<Full<Bytes>> {
     error(StatusCode::FORBIDDEN, "permission_error", words)
 }
 
-/// The client of the TLS proxy shows no credentials, or wrong ones.
-pub fn unknown_client() -> Response<Full<Bytes>> {
-    let words = "the credentials of this proxy are missing or wrong";
-    error(StatusCode::PROXY_AUTHENTICATION_REQUIRED, "authentication_error", words)
+/// A forward proxy wants to see its token.
+pub fn no_credentials() -> Response<Full<Bytes>> {
+    let words = "this proxy is for the program that it was started for";
+    let mut response = error(StatusCode::PROXY_AUTHENTICATION_REQUIRED, "authentication_error", words);
+    response
+        .headers_mut()
+        .insert(PROXY_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"claude-trace\""));
+    response
 }
 
-/// The TLS proxy was asked for something else than a tunnel.
-pub fn only_tunnels() -> Response<Full<Bytes>> {
-    error(StatusCode::FORBIDDEN, "permission_error", "this proxy is for https alone")
+/// A forward proxy was asked for a page of its own.
+pub fn no_target() -> Response<Full<Bytes>> {
+    let words = "this is a forward proxy: a request names a host and a port (CONNECT), or an absolute URL";
+    error(StatusCode::BAD_REQUEST, "invalid_request_error", words)
+}
+
+/// A request for another host than its connection was opened to.
+pub fn misdirected() -> Response<Full<Bytes>> {
+    let words = "the request is for another host than its connection";
+    error(StatusCode::MISDIRECTED_REQUEST, "invalid_request_error", words)
 }
 
 fn error(status: StatusCode, kind: &str, words: &str) -> Response<Full<Bytes>> {

@@ -134,7 +134,12 @@ impl Drop for ResponseBody {
         }
         // Nothing happens if it has ended. The request's half may still be held by the connection to the upstream.
         if let Some(exchange) = &self.exchange {
-            exchange.abandon_response();
+            // Of HTTP/2 a client has all when it has as much as was promised, before the end of the stream is said.
+            if self.body.size_hint().exact() == Some(0) {
+                exchange.response_end(b"");
+            } else {
+                exchange.abandon_response();
+            }
         }
     }
 }

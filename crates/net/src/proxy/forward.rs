@@ -3,7 +3,6 @@
 use super::access::Access;
 use super::body::{RequestBody, ResponseBody};
 use super::patience::Patience;
-use super::selection::Selection;
 use super::{Config, answer, hop, upgrade};
 use crate::connect::{Connector, Dial};
 use crate::failure::Failure;
@@ -23,13 +22,17 @@ use std::sync::{Arc, OnceLock};
 /// The upstream's answer, or the proxy's own.
 pub type Answer = Response<Either<ResponseBody, Full<Bytes>>>;
 
+/// Whether a request for a path is recorded.
+type Records = Box<dyn Fn(&str) -> bool + Send + Sync>;
+
 /// What all connections of a worker share.
 pub struct Forward {
     upstream: Upstream,
     origin: String,
-    host: HeaderValue,
+    /// What requests say in `Host`; `None`: what they came with.
+    host: Option<HeaderValue>,
     access: Access,
-    selection: Selection,
+    records: Records,
     connector: Connector,
     http1: Client<Dial, RequestBody>,
     tape: Tape,
@@ -56,12 +59,27 @@ struct Sent {
 
 impl Forward {
     pub fn new(Config { upstream, access, selection, .. }: Config, connector: Connector, tape: Tape) -> Self {
-        let (origin, host) = (upstream.origin(), upstream.host_field());
-        Self { upstream, origin, host, access, selection, http1: connector.http1(), connector, tape }
+        let (origin, host) = (upstream.origin(), Some(upstream.host_field()));
+        let of_records = upstream.clone();
+        let records: Records = Box::new(move |path| selection.takes(&of_records, path));
+        Self { upstream, origin, host, access, records, http1: connector.http1(), connector, tape }
+    }
+
+    /// To where the client itself wanted to get.
+    pub fn to(
+        upstream: Upstream,
+        host: Option<HeaderValue>,
+        records: Records,
+        http1: Client<Dial, RequestBody>,
+        connector: Connector,
+        tape: Tape,
+    ) -> Self {
+        let origin = upstream.origin();
+        Self { upstream, origin, host, access: Access::Granted, records, http1, connector, tape }
     }
 
     fn exchange(&self, request: &request::Parts) -> Option<Exchange> {
-        if !self.selection.takes(&self.upstream, request.uri.path()) {
+        if !(self.records)(request.uri.path()) {
             return None;
         }
         self.tape.begin(Source::Proxy, &self.origin, &wire::request_head(request))
@@ -95,7 +113,8 @@ impl OfConnection {
         let version = parts.version;
         let stays = hop::keeps_alive(version, &parts.headers);
         parts.uri = url;
-        parts.headers = hop::request_fields(&parts.headers, &forward.host, version, upgrade.is_some());
+        parts.headers =
+            hop::request_fields(&parts.headers, forward.host.as_ref(), version, upgrade.is_some());
         let exchange = forward.exchange(&parts);
         let patience = expects_continue(&parts).then(Patience::new);
         let sent = Sent { exchange, patience, upgrade, version, stays };

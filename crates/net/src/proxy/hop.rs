@@ -20,12 +20,17 @@ pub fn asks_for_upgrade(version: Version, headers: &HeaderMap) -> bool {
         && named_by_connection(headers).any(|name| name.eq_ignore_ascii_case("upgrade"))
 }
 
-/// The fields of a request as they go to the upstream.
-pub fn request_fields(came: &HeaderMap, host: &HeaderValue, version: Version, upgrades: bool) -> HeaderMap {
+/// The fields of a request as they go to the upstream. `host`: what `Host` becomes, if it does not stay.
+pub fn request_fields(
+    came: &HeaderMap,
+    host: Option<&HeaderValue>,
+    version: Version,
+    upgrades: bool,
+) -> HeaderMap {
     let mut fields = forwarded(came, version, upgrades);
     if version == Version::HTTP_2 {
         join_cookies(&mut fields);
-    } else if fields.contains_key(HOST) {
+    } else if let Some(host) = host.filter(|_| fields.contains_key(HOST)) {
         // In its place.
         fields.insert(HOST, host.clone());
     }
@@ -121,7 +126,7 @@ mod tests {
     }
 
     fn sent(fields: &[(&'static str, &str)], version: Version, upgrades: bool) -> HeaderMap {
-        request_fields(&map(fields), &HeaderValue::from_static("up.example"), version, upgrades)
+        request_fields(&map(fields), Some(&HeaderValue::from_static("up.example")), version, upgrades)
     }
 
     #[test]
@@ -131,6 +136,12 @@ mod tests {
         let expected =
             [("b", "1"), ("host", "up.example"), ("a", "1"), ("a", "2"), ("connection", "keep-alive")];
         assert_eq!(list(&sent(&came, Version::HTTP_11, false)), expected);
+    }
+
+    #[test]
+    fn the_host_can_stay() {
+        let came = [("host", "a.b:443"), ("a", "1")];
+        assert_eq!(list(&request_fields(&map(&came), None, Version::HTTP_11, false)), came);
     }
 
     #[test]

@@ -35,7 +35,7 @@
 
 mod access;
 pub(crate) mod answer;
-mod body;
+pub(crate) mod body;
 pub(crate) mod forward;
 mod hop;
 mod patience;
@@ -44,6 +44,7 @@ mod upgrade;
 
 pub use access::{Access, Token};
 pub use selection::Selection;
+pub(crate) use selection::{is_messages, is_model_call};
 
 use crate::connect::Connector;
 use crate::error::{Error, Result};
@@ -110,7 +111,8 @@ impl Proxy {
 
     /// Serves connections for as long as it is polled, each in a task on one of `workers`, which take turns.
     pub async fn serve(self, workers: &[Handle]) {
-        let server = Arc::new(server(!self.config.listen.ip().is_loopback()));
+        let is_remote = !self.config.listen.ip().is_loopback();
+        let server = Arc::new(server(is_remote.then_some(REMOTE_HEAD_TIMEOUT)));
         let forward =
             || Arc::new(Forward::new(self.config.clone(), self.connector.clone(), self.tape.clone()));
         let workers: Vec<_> = workers.iter().map(|worker| (worker, forward())).collect();
@@ -133,8 +135,8 @@ pub(crate) async fn accept(listener: &TcpListener) -> std::net::TcpStream {
     }
 }
 
-/// How connections are served.
-pub(crate) fn server(is_remote: bool) -> auto::Builder<TokioExecutor> {
+/// What serves a client's connection. `head_timeout` is for a head that comes slowly.
+pub(crate) fn server(head_timeout: Option<Duration>) -> auto::Builder<TokioExecutor> {
     let mut server = auto::Builder::new(TokioExecutor::new());
     server
         .http1()
@@ -142,7 +144,7 @@ pub(crate) fn server(is_remote: bool) -> auto::Builder<TokioExecutor> {
         .preserve_header_case(true)
         .auto_date_header(false)
         .max_headers(MAX_HEADERS)
-        .header_read_timeout(is_remote.then_some(REMOTE_HEAD_TIMEOUT));
+        .header_read_timeout(head_timeout);
     server
         .http2()
         .timer(TokioTimer::new())

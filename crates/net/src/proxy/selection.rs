@@ -20,11 +20,12 @@ impl Selection {
 }
 
 /// `/messages` and what lies under it: the AI SDK takes the version to be a part of the base URL.
-fn is_messages(path: &str) -> bool {
+pub fn is_messages(path: &str) -> bool {
     path.strip_prefix("/messages").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-fn is_model_call(path: &str) -> bool {
+/// A path of Messages, Bedrock or Vertex.
+pub fn is_model_call(path: &str) -> bool {
     path.match_indices("/v1/messages").any(|(at, _)| is_messages(&path[at + "/v1".len()..]))
         || is_bedrock(path)
         || is_vertex(path)

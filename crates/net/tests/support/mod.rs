@@ -1,20 +1,21 @@
 //! A proxy in this process, upstreams that say what a test wants byte for byte, and the log that comes of it.
 #![allow(dead_code, reason = "each test file uses some of it")]
 
-use base64::Engine;
 use claude_trace_core::config::Config as Recording;
 use claude_trace_core::notice::Notices;
 use claude_trace_core::pipeline::Pipeline;
 use claude_trace_net::connect::Connector;
-use claude_trace_net::{Access, Authority, Config, Interceptor, Proxy, Selection, Tape};
+use claude_trace_net::{Access, Config, Proxy, Selection, Tape};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
+
+pub mod tls;
 
 /// Nothing here takes that long: what does is stuck.
 pub const STUCK: Duration = Duration::from_secs(20);
@@ -22,8 +23,8 @@ pub const STUCK: Duration = Duration::from_secs(20);
 pub struct Running {
     pub address: SocketAddr,
     pub tape: Tape,
-    serving: JoinHandle<()>,
-    folder: tempfile::TempDir,
+    pub serving: JoinHandle<()>,
+    pub folder: tempfile::TempDir,
 }
 
 /// What a test wants to be different.
@@ -51,23 +52,7 @@ pub async fn proxy(upstream: &str) -> Running {
     proxy_with(upstream, Wish::default()).await
 }
 
-pub async fn proxy_with(upstream: &str, wish: Wish) -> Running {
-    let folder = tempfile::tempdir().unwrap();
-    let tape = tape(&folder);
-    let connector = Connector::new(&wish.roots, wish.connect_timeout).unwrap();
-    let config = Config {
-        listen: wish.listen.parse().unwrap(),
-        upstream: upstream.parse().unwrap(),
-        access: wish.access,
-        selection: wish.selection,
-    };
-    let proxy = Proxy::bind(config, &connector, tape.clone()).await.unwrap();
-    let address = proxy.address();
-    let serving = tokio::spawn(async move { proxy.serve(&[Handle::current()]).await });
-    Running { address, tape, serving, folder }
-}
-
-fn tape(folder: &tempfile::TempDir) -> Tape {
+pub fn tape_in(folder: &tempfile::TempDir) -> Tape {
     let recording = Recording {
         spool_dir: Some(folder.path().join("spool")),
         runtime_dir: folder.path().join("runtime"),
@@ -78,42 +63,23 @@ fn tape(folder: &tempfile::TempDir) -> Tape {
     Tape::new(&pipeline, 2).unwrap()
 }
 
-/// A TLS proxy, and what a client of it shows.
-pub struct Intercepting {
-    running: Running,
-    pub authorization: String,
-}
-
-/// A TLS proxy that opens connections to `host`, and trusts what is in `roots`.
-pub async fn intercept(host: &str, roots: &str, selection: Selection) -> Intercepting {
+pub async fn proxy_with(upstream: &str, wish: Wish) -> Running {
     let folder = tempfile::tempdir().unwrap();
-    let tape = tape(&folder);
-    let file = folder.path().join("roots.pem");
-    std::fs::write(&file, roots).unwrap();
-    let files = if roots.is_empty() { Vec::new() } else { vec![file] };
-    let connector = Connector::new(&files, Duration::from_secs(10)).unwrap();
-    let authority = Authority::open(&folder.path().join("ca")).unwrap();
-    let hosts = vec![(host.parse().unwrap(), selection)];
-    let proxy = Interceptor::bind(hosts, authority, &connector, tape.clone()).await.unwrap();
-    let url: http::Uri = proxy.url().parse().unwrap();
-    let (user, address) = url.authority().unwrap().as_str().split_once('@').unwrap();
-    let authorization = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(user));
-    let address = address.parse().unwrap();
-    let serving = tokio::spawn(async move { proxy.serve(&[Handle::current()]).await });
-    Intercepting { running: Running { address, tape, serving, folder }, authorization }
-}
-
-impl Intercepting {
-    pub fn ca_folder(&self) -> PathBuf {
-        self.running.folder.path().join("ca")
-    }
-}
-
-impl std::ops::Deref for Intercepting {
-    type Target = Running;
-
-    fn deref(&self) -> &Running {
-        &self.running
+    let tape = tape_in(&folder);
+    let connector = Connector::new(&wish.roots, wish.connect_timeout).unwrap();
+    let config = Config {
+        listen: wish.listen.parse().unwrap(),
+        upstream: upstream.parse().unwrap(),
+        access: wish.access,
+        selection: wish.selection,
+    };
+    let proxy = Proxy::bind(config, &connector, tape.clone()).await.unwrap();
+    let address = proxy.address();
+    Running {
+        address,
+        tape,
+        serving: tokio::spawn(async move { proxy.serve(&[Handle::current()]).await }),
+        folder,
     }
 }
 
@@ -213,12 +179,12 @@ pub async fn soon<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Reads up to the empty line after a head, that one included.
-pub async fn read_head(stream: &mut TcpStream) -> String {
+pub async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     read_until(stream, b"\r\n\r\n").await
 }
 
 /// Reads byte by byte up to `end`.
-pub async fn read_until(stream: &mut TcpStream, end: &[u8]) -> String {
+pub async fn read_until(stream: &mut (impl AsyncRead + Unpin), end: &[u8]) -> String {
     let mut read = Vec::new();
     while !read.ends_with(end) {
         match soon(stream.read_u8()).await {
@@ -230,7 +196,7 @@ pub async fn read_until(stream: &mut TcpStream, end: &[u8]) -> String {
 }
 
 /// Reads exactly what is expected, and says what came instead.
-pub async fn expect(stream: &mut TcpStream, expected: impl AsRef<[u8]>) {
+pub async fn expect(stream: &mut (impl AsyncRead + Unpin), expected: impl AsRef<[u8]>) {
     let expected = expected.as_ref();
     let mut read = Vec::new();
     while read.len() < expected.len() && expected.starts_with(&read) {
@@ -242,12 +208,13 @@ pub async fn expect(stream: &mut TcpStream, expected: impl AsRef<[u8]>) {
     assert_eq!(String::from_utf8_lossy(&read), String::from_utf8_lossy(expected));
 }
 
-pub async fn write(stream: &mut TcpStream, bytes: impl AsRef<[u8]>) {
+pub async fn write(stream: &mut (impl AsyncWrite + Unpin), bytes: impl AsRef<[u8]>) {
     soon(stream.write_all(bytes.as_ref())).await.unwrap();
+    soon(stream.flush()).await.unwrap();
 }
 
 /// Reads to the end of the connection; a reset ends it too.
-pub async fn rest(stream: &mut TcpStream) -> Vec<u8> {
+pub async fn rest(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
     let mut read = Vec::new();
     let _ = soon(stream.read_to_end(&mut read)).await;
     read
