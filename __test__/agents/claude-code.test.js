@@ -50,3 +50,18 @@ for (const format of [['text'], ['json'], ['stream-json', '--verbose', '--includ
     assert.equal(results.at(-1).content, 'hi');
   });
 }
+
+test('print mode, through the TLS proxy', async () => {
+  const api = standin.env.STANDIN_HTTPS;
+  const { NODE_EXTRA_CA_CERTS } = standin.env;
+  const { stdout, records } = await runBothWays(standin, {
+    program: CLAUDE,
+    args: ['-p', 'Say hi with Bash', '--model', 'claude-standin-agent', '--allowedTools', 'Bash(echo:*)'],
+    env: { ...ENV, NODE_EXTRA_CA_CERTS },
+    told: { ANTHROPIC_BASE_URL: api },
+    ours: ['--capture', 'mitm', '--upstream', api],
+    normalise,
+  });
+  assert.match(stdout, /Done\. The tool said: hi\./);
+  assert.deepEqual(records.map(({ request }) => new URL(request.url).origin), [api, api]);
+});
