@@ -330,7 +330,7 @@ export interface CaptureStats {
   hookFaults: number;
 }
 
-/** Streams of server-sent events, as they were received. */
+/** Streams of server-sent events, as they stand in the records: what interceptors have dropped is not in it. */
 export interface SseStats {
   /** Responses that were such a stream. */
   streams: number;
