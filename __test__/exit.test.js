@@ -127,6 +127,23 @@ test('standard mode is completed by the next start as well', async () => {
   assertRecovered(run.cwd, run.received);
 });
 
+// As a kill in the middle of its making leaves it; the folder's name is that of a session that there really was.
+for (const [what, unmake] of /** @type {[string, (unfinished: string) => void][]} */ ([
+  ['has no record yet', (unfinished) => fs.rmSync(path.join(unfinished, 'session'))],
+  ['has no name of its own yet', () => {}],
+])) {
+  test(`the next start takes away a session that ${what}`, async () => {
+    const { cwd } = await end('wait', { whenReady: (pid) => process.kill(pid, 'SIGKILL') });
+    const [session] = spoolOf(cwd);
+    const unfinished = path.join(cwd, 'spool', `new-${session}`);
+    fs.renameSync(path.join(cwd, 'spool', session), unfinished);
+    for (const name of fs.readdirSync(unfinished)) if (name !== 'session') fs.rmSync(path.join(unfinished, name));
+    unmake(unfinished);
+    await nextStart(cwd);
+    assert.deepEqual(spoolOf(cwd), []);
+  });
+}
+
 test('a worker thread that is terminated in mid-stream leaves what it had received', async () => {
   const { cwd, code, stderr, received } = await end('worker');
   assert.deepEqual([code, stderr], [0, '']);

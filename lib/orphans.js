@@ -6,8 +6,8 @@
 const fs = require('node:fs');
 const path = require('node:path');
 
-/** When it began, in hexadecimal, the process, a counter. */
-const SESSION = /^[0-9a-f]+-(\d+)-\d+$/;
+/** When it began, in hexadecimal, the process, a counter; `new-` until its lock is held, which a kill may come before. */
+const SESSION = /^(?:new-)?[0-9a-f]+-(\d+)-\d+$/;
 const POINTERS = 'elsewhere';
 const IN_LOG_FOLDER = '.spool';
 
