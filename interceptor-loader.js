@@ -4,7 +4,7 @@
 // into child processes; worker threads run it again by themselves. Configured by the environment alone.
 
 try {
-  const { getLogger, initializeInterceptor } = require('./lib/logger.js');
+  const { getLogger, initializeInterceptor } = facade();
   // Both on the command line and in NODE_OPTIONS, from two installed copies: the first one does.
   if (getLogger() === null) initializeInterceptor();
 } catch (error) {
@@ -14,5 +14,19 @@ try {
     require('node:fs').writeSync(2, `claude-trace: nothing is recorded: ${reason}\n`);
   } catch {
     // Not even stderr is left.
+  }
+}
+
+/**
+ * A package has it in one file with all that a start needs, a checkout has not: see scripts/pack-start.js.
+ * @returns {typeof import('./lib/logger.js')}
+ */
+function facade() {
+  try {
+    // @ts-ignore: only there once it is packed
+    return require('./lib/start.js');
+  } catch (error) {
+    if (/** @type {any} */ (error).code !== 'MODULE_NOT_FOUND') throw error;
+    return require('./lib/logger.js');
   }
 }

@@ -35,7 +35,7 @@ const JS = [
   ['lib/config.js', 'lib/hooks/', 'lib/interceptors/', 'lib/orphans.js', 'lib/recorder.js', 'lib/report.js'],
   ['lib/open.js'],
   ['lib/hub.js'],
-  ['lib/logger.js'],
+  ['lib/logger.js', 'lib/start.js'],
   ['index.js'],
   ['interceptor-loader.js'],
 ];

@@ -13,6 +13,7 @@ const path = require('node:path');
 const { execFileSync } = require('node:child_process');
 const { Steps, root } = require('./run.js');
 const { check } = require('./check.js');
+const { unpacked } = require('./unpack.js');
 
 /** npm puts node_modules/.bin first on the PATH, and `node` there is one of the others. */
 const THIS = process.env.npm_node_execpath ?? process.execPath;
@@ -32,15 +33,15 @@ if (!chosen) {
   steps.run('Rust tests', 'cargo', ['test', '--workspace', '--quiet', '--no-fail-fast']);
 }
 
-const unpacked = unpack();
+const folder = unpacked();
 try {
   for (const [index, { name, binary }] of nodes().entries()) {
     const files = args.length > 0 ? args : testFiles(index === 0);
     const runner = ['--test', '--test-reporter=spec', '--test-timeout=300000', `--test-concurrency=${os.availableParallelism()}`];
-    steps.run(`tests on ${name}`, binary, [...runner, ...files], { CLAUDE_TRACE_TEST_PACKAGE: unpacked.package });
+    steps.run(`tests on ${name}`, binary, [...runner, ...files], { CLAUDE_TRACE_TEST_PACKAGE: folder });
   }
 } finally {
-  fs.rmSync(unpacked.folder, { recursive: true, force: true });
+  fs.rmSync(folder, { recursive: true, force: true });
 }
 steps.end();
 
@@ -66,18 +67,4 @@ function nodes() {
 /** @param {string} binary */
 function versionOf(binary) {
   return execFileSync(binary, ['--version'], { encoding: 'utf8' }).trim().slice(1);
-}
-
-/** Packs the package and unpacks it where nothing of the checkout is near: what is tested is what users install. */
-function unpack() {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'claude-trace-native-pack-'));
-  const packed = execFileSync('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', folder], {
-    cwd: root,
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'],
-  });
-  const entries = JSON.parse(packed);
-  const { filename } = Array.isArray(entries) ? entries[0] : Object.values(entries)[0];
-  execFileSync('tar', ['-xzf', path.join(folder, filename), '-C', folder]);
-  return { folder, package: path.join(folder, 'package') };
 }

@@ -16,7 +16,7 @@ const USAGE = `node benchmark/budget/run.js [options]
   --requests N      streams of 200 chunks in each process (default 1000)
   --rounds N        processes of each kind, whose medians are shown (default 5)
   --json FILE
-  --package FOLDER  where the package under test lies (default: this checkout)`;
+  --package FOLDER  where the package under test lies (default: this checkout, packed)`;
 
 /**
  * @typedef {{ count: number, mean: number, p50: number, p99: number }} Times µs

@@ -20,7 +20,7 @@ const USAGE = `npm run benchmark:memory -- [options]
   --duration S      seconds (default ${DEFAULT.duration})
   --rate N          requests a second of each of the two clients (default ${DEFAULT.rate})
   --json FILE       all looks at the memory, and the verdict; beside it a plot (.svg)
-  --package FOLDER  where the package under test lies (default: this checkout)
+  --package FOLDER  where the package under test lies (default: this checkout, packed)
 At the default rate the log takes some 1 MB a second of the disk of the folder for temporary files, until the run ends.`;
 
 /** @param {string[]} args */

@@ -26,7 +26,7 @@ ${INDENT}${wrapped(variants('').map(({ id }) => id).slice(2), INDENT)}
   --json FILE         parameters, machine and all samples; beside them plots (.svg)
                       (default benchmark/results/latest.json)
   --details           differences pair by pair, hook times and start-up too
-  --package FOLDER    where the package under test lies (default: this checkout)
+  --package FOLDER    where the package under test lies (default: this checkout, packed)
   --patience S        seconds to spend on waiting for a quiet machine, and on repeating what was disturbed (default 120)
   --seed N            of the order and the intervals (default 1)
   --quick             tiny sizes, several at a time: shows the shape of the output, says nothing of speed`;

@@ -3,7 +3,9 @@
 // What the options of all benchmarks have in common. A bad one is an error that names it.
 
 const { spawnSync } = require('node:child_process');
+const fs = require('node:fs');
 const path = require('node:path');
+const { unpacked } = require('../../scripts/unpack.js');
 
 const ROOT = path.join(__dirname, '..', '..');
 
@@ -25,8 +27,21 @@ function positive(value, name) {
   return number;
 }
 
-/** @param {string | undefined} folder of `--package` @returns {string} where the package under test lies */
-const packageOf = (folder) => path.resolve(folder ?? ROOT);
+/** @type {string | null} */
+let packed = null;
+
+/**
+ * What users install is measured: a package starts faster than the checkout that it is made of.
+ * @param {string | undefined} folder of `--package`
+ * @returns {string} where the package under test lies
+ */
+function packageOf(folder) {
+  if (folder !== undefined) return path.resolve(folder);
+  if (packed !== null) return packed;
+  const made = (packed = unpacked());
+  process.once('exit', () => fs.rmSync(made, { recursive: true, force: true }));
+  return made;
+}
 
 /** @param {string} packageFolder @returns {string} what goes behind `--require` */
 const loaderOf = (packageFolder) => path.join(packageFolder, 'interceptor-loader.js');

@@ -21,7 +21,7 @@ const USAGE = `npm run validate:targets -- [options]
   --rounds N            of the overhead benchmark (default 5)
   --memory-seconds N    of the run in search of leaks (default 60)
   --json FILE           results and lines (default benchmark-results.json)
-  --package FOLDER      where the package under test lies (default: this checkout)
+  --package FOLDER      where the package under test lies (default: this checkout, packed)
   --quick               tiny sizes: shows the shape of the output, says nothing of speed
 The exit code is 1 when a target is missed or was not measured.`;
 
@@ -59,7 +59,8 @@ function read(file) {
 
 /** @param {NonNullable<ReturnType<typeof readOptions>>} options @returns {Promise<number>} the exit code */
 async function main({ targets, groups, from, json, effort }) {
-  const about = machine(packageOf(effort.packageFolder));
+  if (from === undefined) effort.packageFolder = packageOf(effort.packageFolder);
+  const about = machine(effort.packageFolder);
   const results = from === undefined ? await measure(groups, effort) : read(from);
   const lines = judge(targets, results);
   console.log(`\n${report(lines)}${effort.quick ? '\n--quick: no measurement' : ''}`);

@@ -16,7 +16,7 @@ const USAGE = `npm run benchmark:throughput -- [options]
   --duration S      seconds of a sample, after a warm-up of a quarter of that (default 3)
   --rounds N        samples of each kind (default 5)
   --json FILE
-  --package FOLDER  where the package under test lies (default: this checkout)`;
+  --package FOLDER  where the package under test lies (default: this checkout, packed)`;
 
 /** @typedef {{ requestsPerSecond: number, cpuMsPerRequest: number, requests: number, pairs: number | null }} Sample */
 
