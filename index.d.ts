@@ -130,10 +130,10 @@ export interface ZeroLatencyConfig {
    */
   enabled?: boolean;
   /**
-   * Threads that decode bodies and make records (1 to 64).
+   * Threads that decode bodies and make records (1 to 64). `'auto'`: one, and more while the queue of finished exchanges does not empty, up to half the cores and four.
    * @default 1
    */
-  backgroundWorkers?: number;
+  backgroundWorkers?: number | 'auto';
   /**
    * Records after which the buffered lines are written at the latest (1 to 1000000).
    * @default 100
@@ -278,6 +278,8 @@ export interface ZeroLatencyStats {
     isProcessing: boolean;
     /** Exchanges made into records so far. */
     totalTasksProcessed: number;
+    /** Threads that make records now: with `backgroundWorkers: 'auto'` as many as the queue needs. 0 before the first exchange. */
+    workers: number;
   };
   /** Whether the 95th percentile is below 0.1 ms. */
   meetsTarget: boolean;

@@ -24,7 +24,8 @@ function quantity(n) {
 /** @param {(typeof OPTIONS)[number]} option */
 function row(option) {
   const { name, env, type, default: value, min, max, choices, doc } = option;
-  const range = type === 'integer' ? `${quantity(/** @type {number} */ (min))} to ${quantity(/** @type {number} */ (max))}` : (choices?.map((word) => `\`${word}\``).join(', ') ?? '');
+  const numbers = type === 'integer' ? [`${quantity(/** @type {number} */ (min))} to ${quantity(/** @type {number} */ (max))}`] : [];
+  const range = [...numbers, ...(choices ?? []).map((word) => `\`${word}\``)].join(', ');
   let shown = value === undefined ? '' : `\`${JSON.stringify(value)}\``;
   if (type === 'integer') shown = quantity(/** @type {number} */ (value));
   return `| ${[name === null ? '(variable only)' : `\`${name}\``, `\`${env}\``, TYPES[type], shown, range, doc].join(' | ')} |`;

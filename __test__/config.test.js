@@ -106,6 +106,13 @@ test('takes ".jsonl" off a log name', () => {
   assert.equal(resolve({ logBaseName: 'run 7..v1.json' }).settings.logBaseName, 'run 7..v1.json');
 });
 
+test('takes a word in place of a number where there is one', () => {
+  const workers = (config, env) => resolve(config, env).settings.zeroLatency.backgroundWorkers;
+  assert.equal(workers({ zeroLatency: { backgroundWorkers: 'auto' } }), 'auto');
+  assert.equal(workers({}, { CLAUDE_TRACE_ZERO_LATENCY_WORKERS: ' AUTO ' }), 'auto');
+  assert.equal(workers({ zeroLatency: { backgroundWorkers: 2 } }, { CLAUDE_TRACE_ZERO_LATENCY_WORKERS: 'auto' }), 2);
+});
+
 test('keeps no reference to the array that it was given', () => {
   const hosts = ['a.example'];
   const { settings } = resolve({ hosts });
@@ -132,7 +139,9 @@ describe('a bad value in code is an error that names the field, the value and wh
     [{ exitDrainMs: -1 }, RangeError, 'exitDrainMs: -1 is not allowed, allowed is an integer from 0 to 60000'],
     [{ zeroLatency: 'yes' }, TypeError, 'zeroLatency: "yes" is not allowed, allowed is an object, true or false'],
     [{ zeroLatency: [] }, TypeError, 'zeroLatency: [] is not allowed, allowed is an object, true or false'],
-    [{ zeroLatency: { backgroundWorkers: NaN } }, RangeError, 'zeroLatency.backgroundWorkers: NaN is not allowed, allowed is an integer from 1 to 64'],
+    [{ zeroLatency: { backgroundWorkers: NaN } }, RangeError, 'zeroLatency.backgroundWorkers: NaN is not allowed, allowed is an integer from 1 to 64, or auto'],
+    [{ zeroLatency: { backgroundWorkers: 'many' } }, TypeError, 'zeroLatency.backgroundWorkers: "many" is not allowed, allowed is an integer from 1 to 64, or auto'],
+    [{ zeroLatency: { writeBufferSize: 'auto' } }, TypeError, `zeroLatency.writeBufferSize: "auto" is not allowed, allowed is ${range('zeroLatency.writeBufferSize')}`],
     [{ zeroLatency: { writeBufferSize: -5 } }, RangeError, `zeroLatency.writeBufferSize: -5 is not allowed, allowed is ${range('zeroLatency.writeBufferSize')}`],
     [{ zeroLatency: { writeBufferFlushMs: Infinity } }, RangeError, `zeroLatency.writeBufferFlushMs: Infinity is not allowed, allowed is ${range('zeroLatency.writeBufferFlushMs')}`],
     [{ zeroLatency: { memoryPoolSize: '10MB' } }, TypeError, `zeroLatency.memoryPoolSize: "10MB" is not allowed, allowed is ${range('zeroLatency.memoryPoolSize')}`],
@@ -179,6 +188,8 @@ describe('a bad variable is one problem and the default', () => {
     ['CLAUDE_TRACE_ZERO_LATENCY_WORKERS', 'NaN', 'zeroLatency.backgroundWorkers'],
     ['CLAUDE_TRACE_ZERO_LATENCY_WORKERS', '-1', 'zeroLatency.backgroundWorkers'],
     ['CLAUDE_TRACE_ZERO_LATENCY_WORKERS', '0', 'zeroLatency.backgroundWorkers'],
+    ['CLAUDE_TRACE_ZERO_LATENCY_WORKERS', 'automatic', 'zeroLatency.backgroundWorkers'],
+    ['CLAUDE_TRACE_ZERO_LATENCY_FLUSH_MS', 'auto', 'zeroLatency.writeBufferFlushMs'],
     ['CLAUDE_TRACE_ZERO_LATENCY_FLUSH_MS', '1e2', 'zeroLatency.writeBufferFlushMs'],
     ['CLAUDE_TRACE_ZERO_LATENCY_MEMORY_POOL_SIZE', '99999999999999999999', 'zeroLatency.memoryPoolSize'],
     ['CLAUDE_TRACE_LOG_NAME', '../escape', 'logBaseName'],
@@ -199,7 +210,7 @@ describe('a bad variable is one problem and the default', () => {
   test('the words', () => {
     assert.deepEqual(resolve({}, { CLAUDE_TRACE_ZERO_LATENCY_WORKERS: 'two', CLAUDE_TRACE_LOG_NAME: 'a/b', CLAUDE_TRACE_OPEN_BROWSER: '?' }).problems, [
       'CLAUDE_TRACE_LOG_NAME="a/b" is not a plain file name of at most 200 bytes: it is ignored',
-      'CLAUDE_TRACE_ZERO_LATENCY_WORKERS="two" is not an integer from 1 to 64: using 1',
+      'CLAUDE_TRACE_ZERO_LATENCY_WORKERS="two" is not an integer from 1 to 64, or auto: using 1',
       'CLAUDE_TRACE_OPEN_BROWSER="?" is not true or false: using false',
     ]);
   });

@@ -17,7 +17,7 @@ const GIB = 1024 * MIB;
  * @property {boolean | number | string | readonly string[] | undefined} default
  * @property {number} [min]
  * @property {number} [max]
- * @property {readonly string[]} [choices]
+ * @property {readonly string[]} [choices] of an integer: the words that may stand in its place
  * @property {string} doc its effect
  */
 
@@ -100,8 +100,8 @@ const OPTIONS = [
     doc: 'Zero-latency mode: records are made and written in the background. `false` is standard mode: the same capture, each record written through at once. `zeroLatency: false` in code is short for it.',
   },
   {
-    name: 'zeroLatency.backgroundWorkers', env: 'CLAUDE_TRACE_ZERO_LATENCY_WORKERS', type: 'integer', default: 1, min: 1, max: 64,
-    doc: 'Threads that decode bodies and make records.',
+    name: 'zeroLatency.backgroundWorkers', env: 'CLAUDE_TRACE_ZERO_LATENCY_WORKERS', type: 'integer', default: 1, min: 1, max: 64, choices: ['auto'],
+    doc: 'Threads that decode bodies and make records. `auto`: one, and more while the queue of finished exchanges does not empty, up to half the cores and four.',
   },
   {
     name: 'zeroLatency.writeBufferSize', env: 'CLAUDE_TRACE_ZERO_LATENCY_BUFFER_SIZE', type: 'integer', default: 100, min: 1, max: 1_000_000,
@@ -148,7 +148,7 @@ const GROUPS = [ZERO_LATENCY, 'retry'];
  * @property {'os' | 'interval' | 'always'} durability
  * @property {number} fsyncIntervalMs
  * @property {{ maxAttempts: number, baseDelayMs: number, maxDelayMs: number }} retry
- * @property {{ enabled: boolean, backgroundWorkers: number, writeBufferSize: number, writeBufferFlushMs: number, deferredParsing: boolean, memoryPoolSize: number }} zeroLatency
+ * @property {{ enabled: boolean, backgroundWorkers: number | 'auto', writeBufferSize: number, writeBufferFlushMs: number, deferredParsing: boolean, memoryPoolSize: number }} zeroLatency
  */
 
 /**

@@ -19,7 +19,7 @@ const BOOLEANS = Object.freeze({ true: true, 1: true, yes: true, on: true, false
  * @returns {unknown} the value, or the option's default
  */
 function fromEnv(option, text, problems) {
-  let value = read(option.type, text);
+  let value = read(option, text);
   if (option.type === 'hosts') value = goodHosts(option, /** @type {string[]} */ (value), problems);
   if (value !== undefined && faultOf(option, value) === null) return normalised(option, value);
   const instead = option.default === undefined ? 'it is ignored' : `using ${option.default}`;
@@ -28,17 +28,18 @@ function fromEnv(option, text, problems) {
 }
 
 /**
- * @param {Option['type']} type
+ * @param {Option} option
  * @param {string} text
- * @returns {unknown} undefined if the text cannot be read as that type
+ * @returns {unknown} undefined if the text cannot be read as its type
  */
-function read(type, text) {
+function read({ type, choices }, text) {
   switch (type) {
     case 'boolean':
       return BOOLEANS[text.trim().toLowerCase()];
     case 'integer':
       // Digits alone: Number() would also take '', '0x10' and '1e3'.
-      return /^\s*\d+\s*$/.test(text) ? Number(text) : undefined;
+      if (/^\s*\d+\s*$/.test(text)) return Number(text);
+      return choices?.find((word) => word === text.trim().toLowerCase());
     case 'hosts':
       return text.split(',').map((host) => host.trim()).filter((host) => host !== '');
     case 'choice':

@@ -24,7 +24,7 @@ const FUNCTIONS = Object.freeze([
  * @property {string} [logBaseName]
  * @property {string} [logLevel]
  * @property {boolean} zeroLatency
- * @property {number} backgroundWorkers
+ * @property {number} [backgroundWorkers] as many as the queue needs
  * @property {number} writeBufferSize
  * @property {number} writeBufferFlushMs
  * @property {boolean} deferredParsing
@@ -53,6 +53,7 @@ const FUNCTIONS = Object.freeze([
  * @property {number} queueSize
  * @property {boolean} isProcessing
  * @property {number} tasksProcessed
+ * @property {number} workers
  * @property {number} bufferedLines
  * @property {number} bufferUtilization
  * @property {number} memoryBytes

@@ -21,7 +21,7 @@ function openChain({ zeroLatency, retry, ...settings }) {
     logBaseName: settings.logBaseName,
     logLevel: settings.logLevel,
     zeroLatency: zeroLatency.enabled,
-    backgroundWorkers: zeroLatency.backgroundWorkers,
+    backgroundWorkers: zeroLatency.backgroundWorkers === 'auto' ? undefined : zeroLatency.backgroundWorkers,
     writeBufferSize: zeroLatency.writeBufferSize,
     writeBufferFlushMs: zeroLatency.writeBufferFlushMs,
     deferredParsing: zeroLatency.deferredParsing,

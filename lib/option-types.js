@@ -16,6 +16,7 @@ function faultOf(option, value) {
     case 'boolean':
       return typeof value === 'boolean' ? null : TypeError;
     case 'integer':
+      if (typeof value === 'string' && option.choices?.includes(value)) return null;
       if (typeof value !== 'number') return TypeError;
       return Number.isInteger(value) && value >= (option.min ?? 0) && value <= (option.max ?? Infinity) ? null : RangeError;
     case 'hosts':
@@ -68,7 +69,7 @@ function allowed(option) {
     case 'boolean':
       return 'true or false';
     case 'integer':
-      return `an integer from ${option.min} to ${option.max}`;
+      return [`an integer from ${option.min} to ${option.max}`, ...(option.choices ?? [])].join(', or ');
     case 'choice':
       return `one of ${option.choices?.join(', ')}`;
     case 'directory':

@@ -112,7 +112,7 @@ function zeroLatency(n) {
       memoryUsage: n.memoryBytes / MIB,
       lastMeasurement: n.lastMeasurement,
     },
-    processor: { queueSize: n.queueSize, isProcessing: n.isProcessing, totalTasksProcessed: n.tasksProcessed },
+    processor: { queueSize: n.queueSize, isProcessing: n.isProcessing, totalTasksProcessed: n.tasksProcessed, workers: n.workers },
     meetsTarget: n.latency.p95 < TARGET_MS,
     queueSize: n.queueSize,
     bufferUtilization: n.bufferUtilization,

@@ -1,7 +1,7 @@
 //! What JS tells of a recorder. Validated in `lib/config.js` already, where the user's words for a field are known; the
 //! core checks again.
 
-use claude_trace_core::config::{Config, Durability, Retry, WhenFull, runtime_dir};
+use claude_trace_core::config::{Config, Durability, Retry, WhenFull, Workers, runtime_dir};
 use claude_trace_core::disk::Disk;
 use claude_trace_core::notice::Level;
 use napi_derive::napi;
@@ -18,8 +18,8 @@ pub struct OpenOptions {
     pub log_level: Option<String>,
     /// Threads do the work (`true`), or each pair is written through.
     pub zero_latency: bool,
-    /// Threads that make records.
-    pub background_workers: u32,
+    /// Threads that make records; by default as many as the queue needs.
+    pub background_workers: Option<u32>,
     /// Records gathered before a write.
     pub write_buffer_size: u32,
     /// How long a record may wait for others.
@@ -83,7 +83,7 @@ impl OpenOptions {
             log_directory: PathBuf::from(self.log_directory),
             log_base_name: self.log_base_name,
             zero_latency: self.zero_latency,
-            background_workers: self.background_workers as usize,
+            background_workers: self.background_workers.map_or(Workers::Auto, |n| Workers::Fixed(n as usize)),
             write_buffer_size: self.write_buffer_size as usize,
             write_buffer_flush_ms: u64::from(self.write_buffer_flush_ms),
             memory_pool_size: self.memory_pool_size as u64,

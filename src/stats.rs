@@ -123,6 +123,8 @@ pub struct NativeStats {
     pub is_processing: bool,
     /// Exchanges made into records.
     pub tasks_processed: f64,
+    /// Threads that make records now.
+    pub workers: f64,
     /// Records gathered for the next write.
     pub buffered_lines: f64,
     /// The fuller of the segment pool and the write buffer, 0 to 1.
@@ -180,6 +182,7 @@ impl From<Stats> for NativeStats {
             queue_size: s.queue_size as f64,
             is_processing: s.queue_size > 0,
             tasks_processed: s.tasks_processed as f64,
+            workers: s.workers as f64,
             buffered_lines: s.buffered_lines as f64,
             buffer_utilization: s.buffer_utilization,
             memory_bytes: s.memory_bytes as f64,

@@ -68,7 +68,7 @@ function createFakeNative(overrides = {}) {
       return {
         totalPairs: chain.pairs, pendingRequests: chain.open.size, logFile: chain.file,
         mode: chain.options.zeroLatency && stats.fallback === undefined ? 'zero-latency' : 'standard',
-        latency: { ...LATENCY }, chunkLatency: { ...LATENCY }, queueSize: 0, isProcessing: false, tasksProcessed: chain.pairs,
+        latency: { ...LATENCY }, chunkLatency: { ...LATENCY }, queueSize: 0, isProcessing: false, tasksProcessed: chain.pairs, workers: 1,
         bufferedLines: 0, bufferUtilization: 0, memoryBytes: 0, spoolBytes: 0, spoolSegments: 1, poolReused: 0, poolMapped: 1,
         flushes: 0, flushesPerSecond: 0, bytesWritten: 0, drops: 0, spills: 0, retries: 0, failed: 0, deadLetters: 0, abandoned: 0,
         recovered: 0, damaged: 0, sse: { ...SSE }, lastMeasurement: 0, ...stats,

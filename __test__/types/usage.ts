@@ -91,7 +91,8 @@ export function intercept(logger: ClaudeTrafficLogger): InterceptorStats {
   logger.use((event) => void event.data);
   // @ts-expect-error: no such hook
   logger.use({ onEvent() {} });
-  // @ts-expect-error: a number
+  export const asManyAsNeeded: ZeroLatencyConfig = { backgroundWorkers: 'auto' };
+// @ts-expect-error: a number, or 'auto'
   logger.use({ onEvents() {}, maxEvents: '5' });
   // @ts-expect-error: options of that kind are the interceptor's own
   logger.use({ onEvents() {} }, { name: 'x' });
@@ -103,7 +104,8 @@ export function intercept(logger: ClaudeTrafficLogger): InterceptorStats {
 export const misspelt: InterceptorConfig = { logDir: 'logs' };
 // @ts-expect-error: not an option
 export const misspeltInside: ZeroLatencyConfig = { workers: 2 };
-// @ts-expect-error: a number
+export const asManyAsNeeded: ZeroLatencyConfig = { backgroundWorkers: 'auto' };
+// @ts-expect-error: a number, or 'auto'
 export const wrongType: ZeroLatencyConfig = { backgroundWorkers: '2' };
 // @ts-expect-error: not a level
 export const wrongLevel: LogLevel = 'loud';

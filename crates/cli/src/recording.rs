@@ -4,7 +4,7 @@
 use crate::failure::Failure;
 use crate::words::{flag_of, whole_number};
 use clap::Args;
-use claude_trace_core::config::{Config, Durability, WhenFull};
+use claude_trace_core::config::{Config, Durability, WhenFull, Workers};
 use claude_trace_core::error::Error;
 use claude_trace_core::notice::{Level, Notices};
 use std::ffi::OsString;
@@ -72,7 +72,7 @@ impl RecordingArgs {
         }
         env.switch("CLAUDE_TRACE_ZERO_LATENCY", &mut config.zero_latency);
         config.zero_latency &= !self.no_zero_latency;
-        env.number("CLAUDE_TRACE_ZERO_LATENCY_WORKERS", 1..=64, &mut config.background_workers);
+        config.background_workers = workers(env, config.background_workers);
         env.number("CLAUDE_TRACE_ZERO_LATENCY_BUFFER_SIZE", 1..=1_000_000, &mut config.write_buffer_size);
         env.number("CLAUDE_TRACE_ZERO_LATENCY_FLUSH_MS", 1..=60_000, &mut config.write_buffer_flush_ms);
         env.number(
@@ -106,6 +106,19 @@ fn in_words_of_options(error: Error) -> Failure {
             Failure::new(format_args!("the name of the log is {value}; allowed: {allowed}"))
         }
         error => Failure::new(error),
+    }
+}
+
+fn workers(env: &mut Variables, default: Workers) -> Workers {
+    const NAME: &str = "CLAUDE_TRACE_ZERO_LATENCY_WORKERS";
+    let Some(text) = env.text(NAME) else { return default };
+    match whole_number(&text).and_then(|number| usize::try_from(number).ok()) {
+        Some(number) if (1..=64).contains(&number) => Workers::Fixed(number),
+        None if text.trim().eq_ignore_ascii_case("auto") => Workers::Auto,
+        _ => {
+            env.wrong(NAME, &text, "an integer from 1 to 64, or auto");
+            default
+        }
     }
 }
 

@@ -15,7 +15,7 @@ pub struct Config {
     /// Threads do the work (`true`), or each pair is written through by the pushing thread (`false`).
     pub zero_latency: bool,
     /// Threads that decode bodies and make records.
-    pub background_workers: usize,
+    pub background_workers: Workers,
     /// Records gathered before a write.
     pub write_buffer_size: usize,
     /// How long a record may wait for others, milliseconds.
@@ -40,6 +40,15 @@ pub struct Config {
     pub runtime_dir: PathBuf,
     /// The way to files; tests make it fail.
     pub disk: Disk,
+}
+
+/// How many threads make records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Workers {
+    /// So many.
+    Fixed(usize),
+    /// As many as the queue needs: one, and more while it is behind.
+    Auto,
 }
 
 /// What happens to entries when the pool is full.
@@ -99,7 +108,7 @@ impl Config {
             log_directory: log_directory.into(),
             log_base_name: None,
             zero_latency: true,
-            background_workers: 1,
+            background_workers: Workers::Fixed(1),
             write_buffer_size: 100,
             write_buffer_flush_ms: 100,
             memory_pool_size: DEFAULT_MEMORY_POOL_SIZE,
@@ -128,8 +137,10 @@ impl Config {
         {
             return wrong("logBaseName", name, "a plain file name");
         }
-        if !(1..=64).contains(&self.background_workers) {
-            return wrong("backgroundWorkers", &self.background_workers, "1 to 64");
+        if let Workers::Fixed(number) = self.background_workers
+            && !(1..=64).contains(&number)
+        {
+            return wrong("backgroundWorkers", &number, "1 to 64, or auto");
         }
         if self.write_buffer_size == 0 {
             return wrong("writeBufferSize", &self.write_buffer_size, "1 or more");

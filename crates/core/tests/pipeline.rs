@@ -1,7 +1,7 @@
 //! The pipeline from outside: what is pushed is in the log, once, whatever becomes of the process.
 
 use claude_trace_core::clock::monotonic_nanos;
-use claude_trace_core::config::Config;
+use claude_trace_core::config::{Config, Workers};
 use claude_trace_core::exchange::{Kind, Source};
 use claude_trace_core::notice::{Level, Notices};
 use claude_trace_core::pipeline::{Pipeline, Recorder};
@@ -258,7 +258,7 @@ fn environments_share_a_log_and_the_last_one_ends_it() {
 #[test]
 fn records_come_in_the_order_in_which_exchanges_finished_with_several_workers() {
     let dir = tempfile::tempdir().unwrap();
-    let mut recorder = recorder(Config { background_workers: 4, ..config(dir.path()) });
+    let mut recorder = recorder(Config { background_workers: Workers::Fixed(4), ..config(dir.path()) });
     for n in 0..300 {
         let body = vec![b'x'; if n % 3 == 0 { 50_000 } else { 10 }];
         let id = begin(&mut recorder, n.to_string().as_bytes());

@@ -1,7 +1,7 @@
 //! Streams that are resumed, from outside: what is joined does not depend on which worker makes which record when.
 
 use claude_trace_core::clock::monotonic_nanos;
-use claude_trace_core::config::Config;
+use claude_trace_core::config::{Config, Workers};
 use claude_trace_core::exchange::{Kind, Source};
 use claude_trace_core::notice::Notices;
 use claude_trace_core::pipeline::{Pipeline, Recorder};
@@ -38,7 +38,9 @@ fn records(dir: &Path) -> Vec<Value> {
 
 #[test]
 fn a_short_stream_that_resumes_a_long_one_finds_it_whatever_the_workers() {
-    for (zero_latency, background_workers) in [(true, 4), (true, 1), (false, 1)] {
+    for (zero_latency, background_workers) in
+        [(true, Workers::Fixed(4)), (true, Workers::Auto), (true, Workers::Fixed(1)), (false, Workers::Fixed(1))]
+    {
         let dir = tempfile::tempdir().unwrap();
         let config = Config { zero_latency, background_workers, ..config(dir.path()) };
         let mut recorder = Recorder::new(&Pipeline::new(config, Notices::silent()).unwrap()).unwrap();
@@ -58,7 +60,7 @@ fn a_short_stream_that_resumes_a_long_one_finds_it_whatever_the_workers() {
         assert_eq!(records.len(), 60);
         for pair in records.chunks(2) {
             let expected = serde_json::json!({ "id": pair[0]["trace"]["id"], "replayed": [[0, 1]] });
-            assert_eq!(pair[1]["trace"]["resumes"], expected, "{background_workers} workers");
+            assert_eq!(pair[1]["trace"]["resumes"], expected, "{background_workers:?} workers");
             assert_eq!(pair[0]["trace"].get("resumes"), None);
         }
         let sse = recorder.stats().sse;

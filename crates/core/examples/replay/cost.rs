@@ -14,6 +14,8 @@ pub struct Cost {
     pub user_seconds: f64,
     pub resident_bytes: u64,
     pub peak_bytes: u64,
+    /// CPU time that the machine below gave to others while somebody here had work, since the start of the system.
+    pub stolen_seconds: f64,
 }
 
 impl Cost {
@@ -34,8 +36,16 @@ impl Cost {
             user_seconds: user.unwrap_or(0.0) / TICKS_PER_SECOND,
             resident_bytes: bytes("VmRSS:"),
             peak_bytes: bytes("VmHWM:"),
+            stolen_seconds: stolen(),
         }
     }
+}
+
+/// Of all processors: the 8th number of the first line.
+fn stolen() -> f64 {
+    let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let ticks = stat.lines().next().and_then(|all| all.split_whitespace().nth(8)?.parse::<f64>().ok());
+    ticks.unwrap_or(0.0) / TICKS_PER_SECOND
 }
 
 /// CPU seconds of the threads that run now, by name.

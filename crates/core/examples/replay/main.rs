@@ -4,15 +4,17 @@
 //! a plain sequential write of the same number of bytes in writes of the same size, to the same folder. Prints one JSON
 //! object. `benchmark/pipeline/run.js` makes a table of many of them.
 
+mod control;
 mod cost;
 mod exchanges;
 mod options;
 mod plain_write;
 mod producer;
 
-use claude_trace_core::config::Config;
+use claude_trace_core::config::{Config, Workers};
 use claude_trace_core::notice::Notices;
 use claude_trace_core::pipeline::{Pipeline, Recorder, recorder::Stats};
+use control::Control;
 use cost::Cost;
 use exchanges::Exchanges;
 use options::Options;
@@ -50,13 +52,15 @@ fn run(options: &Options) -> serde_json::Value {
     let pipeline = Pipeline::new(config, Notices::silent()).expect("the defaults are valid");
     let recorder = Recorder::new(&pipeline).expect("the pipeline is new");
 
+    let ask = |records| Control::ask(options, exchanges.response_bytes(), records);
+    let control: Option<&(dyn Fn(usize) -> Control + Sync)> = if options.control { Some(&ask) } else { None };
     let (before, started) = (Cost::of_process(), Instant::now());
     let marks: Vec<Vec<Mark>> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..options.producers)
             .map(|number| {
                 let share = count / options.producers + usize::from(number < count % options.producers);
                 let own = Recorder::new(&pipeline).expect("the pipeline is open");
-                scope.spawn(move || produce(own, exchanges, share, window))
+                scope.spawn(move || produce(own, exchanges, share, window, control))
             })
             .collect();
         threads.into_iter().map(|thread| thread.join().expect("a producer does not panic")).collect()
@@ -79,7 +83,8 @@ fn run(options: &Options) -> serde_json::Value {
     json!({
         "kind": options.kind.name(),
         "producers": options.producers,
-        "workers": options.workers,
+        "workers": match options.workers { Workers::Fixed(number) => json!(number), Workers::Auto => json!("auto") },
+        "workersAtEnd": stats.workers,
         "records": count,
         "chunks": count * exchanges.chunks(),
         "responseMegabytes": (count * exchanges.response_bytes()) as f64 / 1e6,
@@ -88,6 +93,7 @@ fn run(options: &Options) -> serde_json::Value {
         "megabytesPerSecond": (count * exchanges.response_bytes()) as f64 / 1e6 / seconds,
         "log": log(&stats, seconds, plain),
         "cpuSeconds": after.cpu_seconds - before.cpu_seconds,
+        "userSeconds": after.user_seconds - before.user_seconds,
         "cpuSecondsByThread": threads,
         "peakMegabytes": after.peak_bytes as f64 / 1e6,
         "spilledSegments": stats.spills,

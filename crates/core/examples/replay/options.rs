@@ -1,6 +1,7 @@
 //! What is to be replayed, and where.
 
 use super::exchanges::Kind;
+use claude_trace_core::config::Workers;
 use std::path::PathBuf;
 
 pub const USAGE: &str = "replay [options]: prints one JSON object
@@ -8,7 +9,8 @@ pub const USAGE: &str = "replay [options]: prints one JSON object
   --megabytes N     of response bodies (default 512)
   --body-bytes N    of one response (default 65536; json: 2048)
   --producers N     threads that push (default 1)
-  --workers N       backgroundWorkers (default 1)
+  --workers N       backgroundWorkers: a number or auto (default 1)
+  --control N       1: between tenths, as many records in a fresh process: what the machine makes of them then (default 0)
   --log-dir DIR     where the log goes (default: the folder for temporary files)
   --spool-dir DIR   where the spool goes (default /dev/shm, or as above)";
 
@@ -17,7 +19,8 @@ pub struct Options {
     pub megabytes: usize,
     pub body_bytes: usize,
     pub producers: usize,
-    pub workers: usize,
+    pub workers: Workers,
+    pub control: bool,
     pub log_dir: PathBuf,
     pub spool_dir: PathBuf,
 }
@@ -31,7 +34,8 @@ impl Options {
             megabytes: 512,
             body_bytes: 0,
             producers: 1,
-            workers: 1,
+            workers: Workers::Fixed(1),
+            control: false,
             log_dir: std::env::temp_dir(),
             spool_dir: if shm.is_dir() { shm } else { std::env::temp_dir() },
         };
@@ -53,7 +57,9 @@ impl Options {
                 "--megabytes" => options.megabytes = number(),
                 "--body-bytes" => options.body_bytes = number(),
                 "--producers" => options.producers = number(),
-                "--workers" => options.workers = number(),
+                "--workers" if value == "auto" => options.workers = Workers::Auto,
+                "--workers" => options.workers = Workers::Fixed(number()),
+                "--control" => options.control = value == "1",
                 "--log-dir" => options.log_dir = value.into(),
                 "--spool-dir" => options.spool_dir = value.into(),
                 _ => panic!("{name} is no option\n{USAGE}"),
@@ -63,5 +69,13 @@ impl Options {
             options.body_bytes = if options.kind == Kind::Json { 2048 } else { 65536 };
         }
         Some(options)
+    }
+
+    /// As `--workers` takes it.
+    pub fn workers_text(&self) -> String {
+        match self.workers {
+            Workers::Fixed(number) => number.to_string(),
+            Workers::Auto => "auto".into(),
+        }
     }
 }

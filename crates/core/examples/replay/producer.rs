@@ -1,6 +1,7 @@
 //! A thread that pushes, and stops while the pipeline has as much on its hands as the pool has room for: past that the
 //! spool would go to overflow segments, and the disk would be measured twice.
 
+use super::control::Control;
 use super::cost::Cost;
 use super::exchanges::Exchanges;
 use claude_trace_core::clock::monotonic_nanos;
@@ -49,6 +50,8 @@ pub struct Mark {
     records: usize,
     seconds: f64,
     cost: Cost,
+    /// Of a fresh process that has made as many records as this tenth has, right after it.
+    control: Option<Control>,
 }
 
 impl Mark {
@@ -59,22 +62,32 @@ impl Mark {
             "cpuSeconds": self.cost.cpu_seconds,
             "userSeconds": self.cost.user_seconds,
             "residentMegabytes": self.cost.resident_bytes as f64 / 1e6,
+            "stolenSeconds": self.cost.stolen_seconds,
+            "control": self.control.as_ref().map(Control::to_json),
         })
     }
 }
 
-/// Pushes `count` exchanges.
-pub fn produce(mut recorder: Recorder, exchanges: &Exchanges, count: usize, window: &Window) -> Vec<Mark> {
+/// Pushes `count` exchanges. At the end of each tenth `control`, if there is one, is asked when nothing is under way.
+pub fn produce(
+    mut recorder: Recorder,
+    exchanges: &Exchanges,
+    count: usize,
+    window: &Window,
+    control: Option<&(dyn Fn(usize) -> Control + Sync)>,
+) -> Vec<Mark> {
     let started = Instant::now();
     let mut marks = Vec::with_capacity(MARKS + 1);
     let mut free = 0;
     for done in 0..=count {
         if done == marks.len() * count / MARKS {
-            marks.push(Mark {
-                records: done,
-                seconds: started.elapsed().as_secs_f64(),
-                cost: Cost::of_process(),
-            });
+            if control.is_some() {
+                assert!(recorder.drain(Instant::now() + PATIENCE), "the pipeline stands still");
+            }
+            let seconds = started.elapsed().as_secs_f64();
+            let mut mark = Mark { records: done, seconds, cost: Cost::of_process(), control: None };
+            mark.control = control.filter(|_| done > 0).map(|ask| ask(count / MARKS));
+            marks.push(mark);
         }
         if done == count {
             break;

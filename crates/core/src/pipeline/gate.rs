@@ -31,6 +31,12 @@ impl Gate {
         state.used += bytes;
     }
 
+    /// Whether the writer has at least half of what is let through to write.
+    pub fn is_half_full(&self) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.used * 2 >= self.limit
+    }
+
     /// Says what has been written, and which ticket is waited for now.
     pub fn leave(&self, bytes: usize, next: u64) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -49,10 +55,12 @@ mod tests {
     fn the_ticket_that_is_waited_for_passes_a_full_gate() {
         let gate = Gate::new(10);
         gate.enter(1, 10);
+        assert!(gate.is_half_full());
         gate.enter(0, 5);
         gate.leave(5, 1);
         gate.leave(10, 2);
         assert_eq!(gate.state.lock().unwrap().used, 0);
+        assert!(!gate.is_half_full());
     }
 
     #[test]

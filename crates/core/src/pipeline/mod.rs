@@ -11,6 +11,7 @@
 //! counted and marked in the record. Without a session (plain memory) it is lost with the process.
 
 pub mod assembler;
+mod crew;
 mod gate;
 mod inline;
 pub mod recorder;

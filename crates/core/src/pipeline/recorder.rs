@@ -43,6 +43,8 @@ pub struct Stats {
     /// Exchanges finished and not yet in the log.
     pub queue_size: u64,
     pub tasks_processed: u64,
+    /// Threads that make records now; 0 where there are none.
+    pub workers: u64,
     /// Records gathered for the next write.
     pub buffered_lines: u64,
     /// The fuller of the pool and the write buffer, 0 to 1.
@@ -243,6 +245,10 @@ impl Recorder {
             chunks: pipeline.latencies.chunks(),
             queue_size: counters.queued.get(),
             tasks_processed: counters.written.get() + counters.failed.get(),
+            workers: match engine.map(|e| &e.work) {
+                Some(Work::Threads(threads)) => threads.workers() as u64,
+                _ => 0,
+            },
             buffered_lines: buffered,
             buffer_utilization: pool.map_or(0.0, |pool| pool.utilization()).max(in_batch).min(1.0),
             memory_bytes: spool_bytes + counters.buffered_bytes.get(),

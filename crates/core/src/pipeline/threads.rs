@@ -11,10 +11,12 @@
 
 use super::Cut;
 use super::assembler::Assembler;
+use super::crew::{Crew, Roster, Timing, Trade};
 use super::gate::Gate;
 use super::supervise::{Failure, supervise};
 use super::turns::Turns;
 use crate::assembly::{Finished, Recipe};
+use crate::config::Workers;
 use crate::error::{Error, Result};
 use crate::notice::Notices;
 use crate::spool::chain::{Chain, Waker};
@@ -23,6 +25,7 @@ use crate::stats::Counters;
 use crate::writer::log::Line;
 use crate::writer::{Batch, Writer};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -82,7 +85,9 @@ pub struct Threads {
     queues: Mutex<Option<Queues>>,
     waker: Arc<Waker>,
     progress: Arc<Progress>,
+    /// Of assembler and writer.
     handles: Mutex<Vec<JoinHandle<()>>>,
+    workers: Arc<Roster>,
     failure: Arc<Failure>,
 }
 
@@ -110,7 +115,7 @@ pub struct Parts {
     /// Writes them.
     pub writer: Writer,
     /// How many threads make records.
-    pub workers: usize,
+    pub workers: Workers,
     /// Records in a batch.
     pub batch_size: usize,
     /// How long a record may wait for others.
@@ -129,12 +134,10 @@ impl Threads {
         let Parts { assembler, pool, recipe, writer, workers, batch_size, flush_after, record_bytes, .. } =
             parts;
         let (commands, commands_in) = unbounded();
-        let (jobs, jobs_in) = bounded::<Job>(JOBS);
         let (lines, lines_in) = bounded(LINES);
         let progress = Arc::new(Progress::default());
         let gate = Arc::new(Gate::new(record_bytes));
-        let turns = Arc::<Turns>::default();
-        let mut handles = Vec::with_capacity(workers + 2);
+        let mut handles = Vec::with_capacity(2);
         let (counters, notices) = (parts.counters, parts.notices);
         let failure = Arc::<Failure>::default();
         let supervised = |name: &'static str| (name, Arc::clone(&failure), notices.clone());
@@ -149,22 +152,37 @@ impl Threads {
         };
         let (name, failed, tell) = supervised("ct-writer");
         handles.push(spawn(name.into(), move || supervise(name, &failed, &tell, stage, WriterStage::run))?);
-        for number in 0..workers {
-            let (jobs, lines, recipe) = (jobs_in.clone(), lines.clone(), recipe.clone());
-            let (gate, turns, counters) = (Arc::clone(&gate), Arc::clone(&turns), Arc::clone(&counters));
-            handles.push(spawn(format!("ct-worker-{number}"), move || {
-                for (ticket, finished) in jobs {
-                    let turn = turns.take(ticket);
-                    let line = recipe.make(finished, &counters, || turn.wait_for_earlier());
-                    // Before the gate, where it may have to wait for the writer.
-                    drop(turn);
-                    gate.enter(ticket, line.bytes.len());
-                    if lines.send(Message::Line(ticket, line)).is_err() {
-                        return;
-                    }
+        let (of_workers, of_gate) = (lines.clone(), Arc::clone(&gate));
+        let (workers_counters, turns) = (Arc::clone(&counters), Turns::default());
+        let work = move |(ticket, finished): Job| {
+            let turn = turns.take(ticket);
+            let make = || recipe.make(finished, &workers_counters, || turn.wait_for_earlier());
+            let (line, panic) = match catch_unwind(AssertUnwindSafe(make)) {
+                Ok(line) => (line, None),
+                Err(panic) => {
+                    workers_counters.failed.add(1);
+                    // The writer waits for each ticket.
+                    (Line { bytes: Vec::new(), place: None, holds: Vec::new(), dead: None }, Some(panic))
                 }
-            })?);
-        }
+            };
+            // Before the gate, where it may have to wait for the writer.
+            drop(turn);
+            of_gate.enter(ticket, line.bytes.len());
+            // Fails when the writer is gone: then the spool keeps the exchange for the next start.
+            let _ = of_workers.send(Message::Line(ticket, line));
+            if let Some(panic) = panic {
+                resume_unwind(panic);
+            }
+        };
+        let is_held_up = move || gate.is_half_full();
+        let trade = Trade {
+            work: Box::new(work),
+            is_held_up: Box::new(is_held_up),
+            now: Box::new(Instant::now),
+            notices: notices.clone(),
+        };
+        let jobs = Crew::start(workers, JOBS, Timing::default(), trade)?;
+        let workers = jobs.roster();
         let (progress_of_writer, to_writer) = (Arc::clone(&progress), lines.clone());
         let stage = AssemblerStage {
             assembler,
@@ -183,7 +201,7 @@ impl Threads {
         waker.set_thread(handle.thread().clone());
         handles.push(handle);
         let queues = Mutex::new(Some(Queues { commands, lines }));
-        Ok(Self { queues, waker, progress, handles: Mutex::new(handles), failure })
+        Ok(Self { queues, waker, progress, handles: Mutex::new(handles), workers, failure })
     }
 
     /// Reads a chain from now on.
@@ -248,6 +266,12 @@ impl Threads {
         for handle in handles {
             let _ = handle.join();
         }
+        self.workers.join();
+    }
+
+    /// Threads that make records now.
+    pub fn workers(&self) -> usize {
+        self.workers.running()
     }
 
     fn queues(&self) -> Option<Queues> {
@@ -263,7 +287,7 @@ impl Threads {
     }
 }
 
-fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+pub(super) fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     let thread = std::thread::Builder::new().name(name.clone()).stack_size(512 * 1024);
     thread.spawn(run).map_err(|source| Error::Thread { name, source })
 }
@@ -274,7 +298,7 @@ struct AssemblerStage {
     lines: Sender<Message>,
     pool: Arc<Pool>,
     commands: Receiver<Command>,
-    jobs: Sender<Job>,
+    jobs: Crew<Job>,
     counters: Arc<Counters>,
     ticket: u64,
 }
@@ -353,10 +377,9 @@ impl AssemblerStage {
     }
 }
 
-fn submit(jobs: &Sender<Job>, counters: &Counters, ticket: &mut u64, finished: Finished) {
+fn submit(jobs: &mut Crew<Job>, counters: &Counters, ticket: &mut u64, finished: Finished) {
     counters.queued.add(1);
-    // Fails when all workers are gone: then the spool keeps the exchange for the next start.
-    let _ = jobs.send((*ticket, finished));
+    jobs.submit((*ticket, finished));
     *ticket += 1;
 }
 
