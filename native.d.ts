@@ -321,6 +321,8 @@ export interface NativeStats {
   isProcessing: boolean
   /** Exchanges made into records. */
   tasksProcessed: number
+  /** Threads that make records now. */
+  workers: number
   /** Records gathered for the next write. */
   bufferedLines: number
   /** The fuller of the segment pool and the write buffer, 0 to 1. */
@@ -383,8 +385,8 @@ export interface OpenOptions {
   logLevel?: string
   /** Threads do the work (`true`), or each pair is written through. */
   zeroLatency: boolean
-  /** Threads that make records. */
-  backgroundWorkers: number
+  /** Threads that make records; by default as many as the queue needs. */
+  backgroundWorkers?: number
   /** Records gathered before a write. */
   writeBufferSize: number
   /** How long a record may wait for others. */

@@ -40,9 +40,11 @@ test('pipeline: every case has its figures, the share of the disk’s speed amon
     assert.ok(answer.log.megabytes > answer.responseMegabytes);
     // A thread takes its name when it first runs; so short a run can be over before all have.
     const named = Object.keys(answer.cpuSecondsByThread).filter((name) => name.startsWith('ct-worker')).length;
-    assert.ok(named >= 1 && named <= workers, `${named} of ${workers} workers`);
+    assert.ok(named >= 1 && named <= (workers === 'auto' ? 4 : workers), `${named} of ${workers} workers`);
   }
   assert.equal(results.long.marks.length, 11);
+  assert.ok(results.long.marks.slice(1).every(({ control }) => isPositive(control.records) && isPositive(control.cpuSeconds)), 'a fresh process beside each tenth');
+  for (const key of ['first', 'last']) assert.ok(isPositive(results.growth.againstFresh[key]));
   assert.match(stdout, /--quick: no measurement/);
   assert.match(stdout, /up to a log of \d+ MB/);
 });
@@ -110,11 +112,29 @@ describe('the verdict on memory', () => {
 });
 
 test('growth is that of the last tenths over the early ones', () => {
-  const marks = Array.from({ length: 11 }, (_, i) => ({ records: i * 10, seconds: i, cpuSeconds: i * 2e-5, userSeconds: i < 8 ? i * 1e-5 : 7e-5 + (i - 7) * 3e-5, residentMegabytes: 20 + i }));
-  const { userUsPerRecord, cpuUsPerRecord, residentMegabytes } = growthOf(/** @type {any} */ ({ marks, log: { megabytes: 1 } }));
+  const marks = Array.from({ length: 11 }, (_, i) => ({ records: i * 10, seconds: i, cpuSeconds: i * 2e-5, userSeconds: i < 8 ? i * 1e-5 : 7e-5 + (i - 7) * 3e-5, residentMegabytes: 20 + i, stolenSeconds: i / 2, control: null }));
+  const { userUsPerRecord, cpuUsPerRecord, residentMegabytes, stolenSeconds } = growthOf(/** @type {any} */ ({ marks, log: { megabytes: 1 } }));
   assert.deepEqual([userUsPerRecord.first.toFixed(3), userUsPerRecord.last.toFixed(3)], ['1.000', '3.000']);
   assert.deepEqual([cpuUsPerRecord.first.toFixed(3), cpuUsPerRecord.last.toFixed(3)], ['2.000', '2.000']);
   assert.deepEqual(residentMegabytes, { first: 22, last: 28 });
+  assert.equal(stolenSeconds, 5);
+});
+
+test('what a fresh process costs more at the same time is not growth', () => {
+  let [cpuSeconds, drift] = [0, 1];
+  /** @param {(tenth: number) => number} ours cost of a record over that of the first one, the machine's drift aside */
+  const marksOf = (ours) => Array.from({ length: 11 }, (_, i) => {
+    if (i > 0) cpuSeconds += (drift = 1 + i / 10) * ours(i) * 1e-5;
+    const control = i === 0 ? null : { records: 5, cpuSeconds: drift * 1e-5, userSeconds: 0 };
+    return { records: i * 10, seconds: i, cpuSeconds, userSeconds: 0, residentMegabytes: 20, stolenSeconds: 0, control };
+  });
+  const ratios = (/** @type {(tenth: number) => number} */ ours) => {
+    const { againstFresh: { first, last }, freshUsPerRecord } = growthOf(/** @type {any} */ ({ marks: marksOf(ours), log: { megabytes: 1 } }));
+    assert.deepEqual([freshUsPerRecord.least.toFixed(1), freshUsPerRecord.most.toFixed(1)], ['2.2', '4.0']);
+    return last / first;
+  };
+  assert.ok(Math.abs(ratios(() => 1) - 1) < 0.03, 'the machine alone');
+  assert.ok(Math.abs(ratios((i) => (i > 7 ? 2 : 1)) - 2) < 0.06, 'ours');
 });
 
 test('each script of package.json opens a benchmark, and explains itself', async () => {

@@ -10,16 +10,18 @@ const DEADLINE_MS = 600_000;
 
 /**
  * @typedef {object} Question
- * @property {'sse' | 'sse-large' | 'json'} kind
+ * @property {import('./questions.js').Kind} kind
  * @property {number} megabytes
- * @property {number} workers
+ * @property {number | 'auto'} workers
  * @property {number} producers
  * @property {string} logDir
  * @property {string} spoolDir
+ * @property {boolean} [isControlled] between tenths a fresh process makes as many records
  *
  * @typedef {object} Answer
  * @property {string} kind
- * @property {number} workers
+ * @property {number | 'auto'} workers
+ * @property {number} workersAtEnd
  * @property {number} producers
  * @property {number} records
  * @property {number} chunks
@@ -32,7 +34,9 @@ const DEADLINE_MS = 600_000;
  * @property {Record<string, number>} cpuSecondsByThread
  * @property {number} peakMegabytes
  * @property {number} spilledSegments
- * @property {{ records: number, seconds: number, cpuSeconds: number, userSeconds: number, residentMegabytes: number }[]} marks at tenths
+ * @property {{ records: number, seconds: number, cpuSeconds: number, userSeconds: number,
+ *   residentMegabytes: number, stolenSeconds: number, control: { records: number, cpuSeconds: number, userSeconds: number } | null }[]} marks
+ *   at tenths
  */
 
 /**
@@ -53,8 +57,8 @@ function buildReplay(isRelease) {
  * @param {Question} question
  * @returns {Promise<Answer>}
  */
-async function replay(program, { kind, megabytes, workers, producers, logDir, spoolDir }) {
-  const args = { '--kind': kind, '--megabytes': megabytes, '--workers': workers, '--producers': producers, '--log-dir': logDir, '--spool-dir': spoolDir };
+async function replay(program, { kind, megabytes, workers, producers, logDir, spoolDir, isControlled = false }) {
+  const args = { '--kind': kind, '--control': Number(isControlled), '--megabytes': megabytes, '--workers': workers, '--producers': producers, '--log-dir': logDir, '--spool-dir': spoolDir };
   const { stdout } = await promisify(execFile)(program, Object.entries(args).flat().map(String), { timeout: DEADLINE_MS });
   return JSON.parse(stdout);
 }

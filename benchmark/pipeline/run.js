@@ -74,9 +74,13 @@ function rowTable(rows) {
 }
 
 /** @param {import('./growth.js').Growth} growth */
-function growthReport({ megabytes, userUsPerRecord: user, cpuUsPerRecord: cpu, residentMegabytes: resident }) {
-  const both = (/** @type {{ first: number, last: number }} */ { first, last }, /** @type {string} */ unit) => `${first.toFixed(1)} → ${last.toFixed(1)} ${unit}`;
-  return `up to a log of ${megabytes.toFixed(0)} MB, from tenths 2 to 4 of the records to the last three: CPU a record ${both(user, 'µs')} (with the kernel ${both(cpu, 'µs')}), resident ${both(resident, 'MB')}`;
+function growthReport({ megabytes, userUsPerRecord: user, cpuUsPerRecord: cpu, againstFresh: ratio, freshUsPerRecord: fresh, residentMegabytes: resident, stolenSeconds }) {
+  const both = (/** @type {{ first: number, last: number }} */ { first, last }, unit = '', digits = 1) => `${first.toFixed(digits)} → ${last.toFixed(digits)}${unit}`;
+  return [
+    `up to a log of ${megabytes.toFixed(0)} MB, from tenths 2 to 4 of the records to the last three:`,
+    `CPU a record ${both(user, ' µs')} (with the kernel ${both(cpu, ' µs')}), resident ${both(resident, ' MB')};`,
+    `over what it costs a fresh process at the same time ${both(ratio, '', 2)}, where that was ${fresh.least.toFixed(0)} to ${fresh.most.toFixed(0)} µs and ${stolenSeconds.toFixed(1)} s of CPU time were stolen`,
+  ].join('\n');
 }
 
 /** @param {NonNullable<ReturnType<typeof readOptions>>} options */
@@ -85,14 +89,14 @@ async function main({ quick, rounds, megabytes, growth, seed, json }) {
   const program = buildReplay(!quick);
   const random = randomFrom(seed);
   const all = cases();
-  const ask = (/** @type {import('./questions.js').Case} */ c, /** @type {number} */ size) =>
-    replay(program, { ...c, megabytes: size, logDir: folderOf(c.place), spoolDir: spoolDir() });
+  const ask = (/** @type {import('./questions.js').Case} */ c, /** @type {number} */ size, isControlled = false) =>
+    replay(program, { ...c, megabytes: size, logDir: folderOf(c.place), spoolDir: spoolDir(), isControlled });
   /** @type {Run[]} */
   const runs = [];
   for (let round = 0; round < rounds; round++) {
     for (const c of shuffled(all, random)) runs.push({ ...c, answer: await ask(c, megabytes) });
   }
-  const long = await ask({ kind: 'sse', place: 'disk', workers: 1, producers: 1 }, growth);
+  const long = await ask({ kind: 'sse', place: 'disk', workers: 1, producers: 1 }, growth, true);
   const rows = all.map((c) => rowOf(runs.filter((run) => run.kind === c.kind && run.place === c.place && run.workers === c.workers && run.producers === c.producers)));
   const grown = growthOf(long);
   console.log(`${about.cpu}, ${about.cores} cores; ${rounds} runs of ${megabytes} MB each; medians${quick ? '; --quick: no measurement' : ''}\n`);

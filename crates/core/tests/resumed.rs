@@ -38,9 +38,12 @@ fn records(dir: &Path) -> Vec<Value> {
 
 #[test]
 fn a_short_stream_that_resumes_a_long_one_finds_it_whatever_the_workers() {
-    for (zero_latency, background_workers) in
-        [(true, Workers::Fixed(4)), (true, Workers::Auto), (true, Workers::Fixed(1)), (false, Workers::Fixed(1))]
-    {
+    for (zero_latency, background_workers) in [
+        (true, Workers::Fixed(4)),
+        (true, Workers::Auto),
+        (true, Workers::Fixed(1)),
+        (false, Workers::Fixed(1)),
+    ] {
         let dir = tempfile::tempdir().unwrap();
         let config = Config { zero_latency, background_workers, ..config(dir.path()) };
         let mut recorder = Recorder::new(&Pipeline::new(config, Notices::silent()).unwrap()).unwrap();

@@ -15,16 +15,27 @@ pub enum Kind {
     Sse,
     SseLarge,
     Json,
+    JsonLarge,
 }
 
 impl Kind {
-    pub const ALL: [Self; 3] = [Self::Sse, Self::SseLarge, Self::Json];
+    pub const ALL: [Self; 4] = [Self::Sse, Self::SseLarge, Self::Json, Self::JsonLarge];
+
+    /// Of one response, if nothing else is said.
+    pub fn body_bytes(self) -> usize {
+        match self {
+            Self::Sse | Self::SseLarge => 65536,
+            Self::Json => 2048,
+            Self::JsonLarge => 1_000_000,
+        }
+    }
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Sse => "sse",
             Self::SseLarge => "sse-large",
             Self::Json => "json",
+            Self::JsonLarge => "json-large",
         }
     }
 }
@@ -41,20 +52,21 @@ pub struct Exchanges {
 
 impl Exchanges {
     pub fn new(kind: Kind, body_bytes: usize) -> Self {
-        let wanted = if kind == Kind::Json { "application/json" } else { "text/event-stream; charset=utf-8" };
+        let is_json = matches!(kind, Kind::Json | Kind::JsonLarge);
+        let wanted = if is_json { "application/json" } else { "text/event-stream; charset=utf-8" };
         let record = RECORDS
             .lines()
             .map(|line| serde_json::from_str::<Value>(line).expect("a fixture is JSON"))
             .find(|record| record["response"]["headers"]["content-type"] == wanted)
             .expect("there is one of each kind");
         let response = match kind {
-            Kind::Json => json_of(body_bytes),
+            Kind::Json | Kind::JsonLarge => json_of(body_bytes),
             Kind::Sse | Kind::SseLarge => stream_of(text(&record["response"]["body_raw"]), body_bytes),
         };
         let sizes: &[usize] = match kind {
             Kind::Sse => &[CHUNK],
             Kind::SseLarge => &LARGE_CHUNKS,
-            Kind::Json => &[usize::MAX],
+            Kind::Json | Kind::JsonLarge => &[usize::MAX],
         };
         let mut ends = Vec::new();
         let mut end = 0;

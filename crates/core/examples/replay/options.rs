@@ -5,9 +5,9 @@ use claude_trace_core::config::Workers;
 use std::path::PathBuf;
 
 pub const USAGE: &str = "replay [options]: prints one JSON object
-  --kind K          sse (chunks of 150 bytes), sse-large (2 to 16 KB), json (one chunk of 2 KB)  (default sse)
+  --kind K          sse (chunks of 150 bytes), sse-large (2 to 16 KB), json (one chunk of 2 KB), json-large (of 1 MB)  (default sse)
   --megabytes N     of response bodies (default 512)
-  --body-bytes N    of one response (default 65536; json: 2048)
+  --body-bytes N    of one response (default 65536; json: 2048; json-large: 1000000)
   --producers N     threads that push (default 1)
   --workers N       backgroundWorkers: a number or auto (default 1)
   --control N       1: between tenths, as many records in a fresh process: what the machine makes of them then (default 0)
@@ -52,7 +52,7 @@ impl Options {
                 "--kind" => {
                     let kind = Kind::ALL.into_iter().find(|kind| kind.name() == value);
                     options.kind =
-                        kind.unwrap_or_else(|| panic!("--kind {value} is not sse, sse-large or json"));
+                        kind.unwrap_or_else(|| panic!("--kind {value} is not one of those of --help"));
                 }
                 "--megabytes" => options.megabytes = number(),
                 "--body-bytes" => options.body_bytes = number(),
@@ -66,7 +66,7 @@ impl Options {
             }
         }
         if options.body_bytes == 0 {
-            options.body_bytes = if options.kind == Kind::Json { 2048 } else { 65536 };
+            options.body_bytes = options.kind.body_bytes();
         }
         Some(options)
     }

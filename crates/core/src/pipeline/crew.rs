@@ -183,7 +183,8 @@ impl<J> Shared<J> {
             // A job has its own ways to fail; what gets past them costs that job alone.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| (self.trade.work)(job))) {
                 let words = words_of(&*panic);
-                let notice = || format!("the thread {name} panicked: {words}; it goes on with the next exchange");
+                let notice =
+                    || format!("the thread {name} panicked: {words}; it goes on with the next exchange");
                 self.trade.notices.say(Level::Warn, notice);
             }
         }
@@ -322,7 +323,11 @@ mod tests {
         assert_eq!(scene.roster.running(), 1, "not yet");
         scene.clock.pass(A_BIT);
         ends.push(scene.submit());
-        assert_eq!((scene.next_begun(), scene.roster.running()), (1, 2), "the first is held; another took the next");
+        assert_eq!(
+            (scene.next_begun(), scene.roster.running()),
+            (1, 2),
+            "the first is held; another took the next"
+        );
         ends.push(scene.submit());
         assert_eq!(scene.roster.running(), 2, "the next one has to be deserved again");
         for expected in [3, 3] {
