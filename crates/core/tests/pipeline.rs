@@ -272,6 +272,51 @@ fn records_come_in_the_order_in_which_exchanges_finished_with_several_workers() 
 }
 
 #[test]
+fn a_batch_is_written_when_it_is_full_and_not_before_it_is_due() {
+    let dir = tempfile::tempdir().unwrap();
+    let patient = Config { write_buffer_size: 3, write_buffer_flush_ms: 3_600_000, ..config(dir.path()) };
+    let mut recorder = recorder(patient);
+    let mut exchange = || {
+        let id = begin(&mut recorder, b"x");
+        respond(&mut recorder, id, &[b"y"]);
+        end(&mut recorder, id);
+        recorder.stats()
+    };
+    for batches in 1..=2 {
+        exchange();
+        let stats = exchange();
+        assert_eq!(stats.flushes, batches - 1, "two are no batch");
+        exchange();
+        let until = soon();
+        while records(dir.path()).len() < 3 * batches as usize {
+            assert!(Instant::now() < until, "the third record fills the batch, and wakes the writer");
+            std::thread::yield_now();
+        }
+    }
+    exchange();
+    assert!(recorder.close("done", soon()), "and who waits for it is not kept waiting");
+    assert_eq!(records(dir.path()).len(), 7);
+}
+
+#[test]
+fn more_records_than_the_queue_holds_wait_for_one_batch() {
+    let dir = tempfile::tempdir().unwrap();
+    let patient = Config { write_buffer_size: 300, write_buffer_flush_ms: 3_600_000, ..config(dir.path()) };
+    let mut recorder = recorder(patient);
+    for _ in 0..300 {
+        let id = begin(&mut recorder, b"x");
+        respond(&mut recorder, id, &[b"y"]);
+        end(&mut recorder, id);
+    }
+    let until = soon();
+    while records(dir.path()).len() < 300 {
+        assert!(Instant::now() < until, "the queue of 64 is emptied into the batch on the way");
+        std::thread::yield_now();
+    }
+    assert_eq!(recorder.stats().flushes, 1);
+}
+
+#[test]
 fn a_log_folder_that_cannot_be_made_is_said_once_and_nothing_is_lost() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("logs"), b"a file in the way").unwrap();

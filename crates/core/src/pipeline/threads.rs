@@ -8,11 +8,13 @@
 //!
 //! Sleep: while entries come in, the assembler looks every [`POLL`] and producers need not wake it. After
 //! [`QUIET_POLLS`] looks without anything new it parks, and the next entry wakes it: an idle process has no timers.
+//! The writer waits for the first record of a batch, and then until the batch is due: the records in between wake it only
+//! when they fill the batch or their queue, since a wake-up costs more than making a small record.
 
 use super::Cut;
 use super::assembler::Assembler;
 use super::crew::{Crew, Roster, Timing, Trade};
-use super::gate::Gate;
+use super::gate::{Gate, UnderWay};
 use super::supervise::{Failure, supervise};
 use super::turns::Turns;
 use crate::assembly::{Finished, Recipe};
@@ -23,8 +25,8 @@ use crate::spool::chain::{Chain, Waker};
 use crate::spool::pool::Pool;
 use crate::stats::Counters;
 use crate::writer::log::Line;
-use crate::writer::{Batch, Writer};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use crate::writer::{BATCH_BYTES, Batch, Writer};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded, unbounded};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -83,7 +85,9 @@ impl Progress {
 pub struct Threads {
     /// Taken out when the threads are to end.
     queues: Mutex<Option<Queues>>,
+    /// Of the assembler.
     waker: Arc<Waker>,
+    writer: Arc<Waker>,
     progress: Arc<Progress>,
     /// Of assembler and writer.
     handles: Mutex<Vec<JoinHandle<()>>>,
@@ -151,8 +155,12 @@ impl Threads {
             flush_after,
         };
         let (name, failed, tell) = supervised("ct-writer");
-        handles.push(spawn(name.into(), move || supervise(name, &failed, &tell, stage, WriterStage::run))?);
+        let handle = spawn(name.into(), move || supervise(name, &failed, &tell, stage, WriterStage::run))?;
+        let writer_waker = Arc::<Waker>::default();
+        writer_waker.set_thread(handle.thread().clone());
+        handles.push(handle);
         let (of_workers, of_gate) = (lines.clone(), Arc::clone(&gate));
+        let writer_of_workers = Arc::clone(&writer_waker);
         let (workers_counters, turns) = (Arc::clone(&counters), Turns::default());
         let work = move |(ticket, finished): Job| {
             let turn = turns.take(ticket);
@@ -167,9 +175,12 @@ impl Threads {
             };
             // Before the gate, where it may have to wait for the writer.
             drop(turn);
-            of_gate.enter(ticket, line.bytes.len());
+            let under_way = of_gate.enter(ticket, line.bytes.len());
             // Fails when the writer is gone: then the spool keeps the exchange for the next start.
             let _ = of_workers.send(Message::Line(ticket, line));
+            if is_batch(under_way, batch_size) || of_workers.len() >= LINES / 2 {
+                writer_of_workers.wake();
+            }
             if let Some(panic) = panic {
                 resume_unwind(panic);
             }
@@ -188,6 +199,7 @@ impl Threads {
             assembler,
             progress: progress_of_writer,
             lines: to_writer,
+            writer: Arc::clone(&writer_waker),
             pool,
             commands: commands_in,
             jobs,
@@ -201,7 +213,15 @@ impl Threads {
         waker.set_thread(handle.thread().clone());
         handles.push(handle);
         let queues = Mutex::new(Some(Queues { commands, lines }));
-        Ok(Self { queues, waker, progress, handles: Mutex::new(handles), workers, failure })
+        Ok(Self {
+            queues,
+            waker,
+            writer: writer_waker,
+            progress,
+            handles: Mutex::new(handles),
+            workers,
+            failure,
+        })
     }
 
     /// Reads a chain from now on.
@@ -224,6 +244,7 @@ impl Threads {
         if let Some(Queues { lines, .. }) = self.queues() {
             let _ = lines.try_send(Message::Look);
         }
+        self.writer.wake();
         while state.below < ticket {
             let left = deadline.checked_duration_since(Instant::now());
             let Some(left) = left.filter(|_| state.failures == failures && !self.has_failed()) else {
@@ -296,6 +317,7 @@ struct AssemblerStage {
     assembler: Assembler,
     progress: Arc<Progress>,
     lines: Sender<Message>,
+    writer: Arc<Waker>,
     pool: Arc<Pool>,
     commands: Receiver<Command>,
     jobs: Crew<Job>,
@@ -315,8 +337,8 @@ impl AssemblerStage {
                         self.obey(command);
                         busy = true;
                     }
-                    Err(crossbeam_channel::TryRecvError::Empty) => break,
-                    Err(crossbeam_channel::TryRecvError::Disconnected) => return,
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => return,
                 }
             }
             busy |= self.assembler.is_waiting();
@@ -343,6 +365,7 @@ impl AssemblerStage {
     fn hurry_writer(&self) {
         self.progress.wanted.fetch_max(self.ticket, Ordering::AcqRel);
         let _ = self.lines.try_send(Message::Look);
+        self.writer.wake();
     }
 
     fn read(&mut self) -> bool {
@@ -383,6 +406,11 @@ fn submit(jobs: &mut Crew<Job>, counters: &Counters, ticket: &mut u64, finished:
     *ticket += 1;
 }
 
+/// Whether so many records fill a batch.
+fn is_batch(under_way: UnderWay, batch_size: usize) -> bool {
+    under_way.records >= batch_size || under_way.bytes >= BATCH_BYTES
+}
+
 struct WriterStage {
     writer: Writer,
     batch: Batch,
@@ -397,14 +425,14 @@ impl WriterStage {
         let mut due: Option<Instant> = None;
         loop {
             let next = [due, self.writer.sync_due()].into_iter().flatten().min();
-            let message = match next {
-                None => self.lines.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                Some(next) => self.lines.recv_deadline(next),
-            };
+            let message = self.next_message(next);
             // Somebody waits for an answer, which a log that cannot be written has to give too.
             let mut asked = false;
             match message {
-                Ok(Message::Line(ticket, line)) => self.batch.add(ticket, line),
+                Ok(Message::Line(ticket, line)) => {
+                    self.batch.add(ticket, line);
+                    asked = self.take_more();
+                }
                 Ok(Message::Look) => asked = true,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
@@ -431,17 +459,51 @@ impl WriterStage {
         }
     }
 
+    /// Adds what else is there, up to a full batch. Whether somebody asks for an answer.
+    fn take_more(&mut self) -> bool {
+        let mut asked = false;
+        while !self.batch.is_full()
+            && let Ok(message) = self.lines.try_recv()
+        {
+            match message {
+                Message::Line(ticket, line) => self.batch.add(ticket, line),
+                Message::Look => asked = true,
+            }
+        }
+        asked
+    }
+
+    /// The next message; a timeout when there is none by then.
+    fn next_message(&self, next: Option<Instant>) -> Result<Message, RecvTimeoutError> {
+        let Some(next) = next else { return self.lines.recv().map_err(|_| RecvTimeoutError::Disconnected) };
+        if self.batch.is_empty() {
+            return self.lines.recv_deadline(next);
+        }
+        match self.lines.try_recv() {
+            Ok(message) => Ok(message),
+            Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
+            Err(TryRecvError::Empty) => {
+                // Not in the channel, where each record would wake it. Whoever wakes it has sent before: nothing is missed.
+                std::thread::park_timeout(next.saturating_duration_since(Instant::now()));
+                self.lines.try_recv().map_err(|error| match error {
+                    TryRecvError::Empty => RecvTimeoutError::Timeout,
+                    TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
+                })
+            }
+        }
+    }
+
     fn is_wanted(&self) -> bool {
         self.progress.lock().below < self.progress.wanted.load(Ordering::Acquire)
     }
 
     fn flush(&mut self) -> Result<(), Duration> {
-        let bytes = self.batch.bytes();
+        let under_way = UnderWay { records: self.batch.lines().len(), bytes: self.batch.bytes() };
         let done = self.writer.write(&mut self.batch);
         let mut state = self.progress.lock();
         if done.is_ok() {
             state.below = self.batch.next_ticket();
-            self.gate.leave(bytes, state.below);
+            self.gate.leave(under_way, state.below);
         } else {
             state.failures += 1;
         }
