@@ -91,8 +91,7 @@ export function intercept(logger: ClaudeTrafficLogger): InterceptorStats {
   logger.use((event) => void event.data);
   // @ts-expect-error: no such hook
   logger.use({ onEvent() {} });
-  export const asManyAsNeeded: ZeroLatencyConfig = { backgroundWorkers: 'auto' };
-// @ts-expect-error: a number, or 'auto'
+  // @ts-expect-error: a number
   logger.use({ onEvents() {}, maxEvents: '5' });
   // @ts-expect-error: options of that kind are the interceptor's own
   logger.use({ onEvents() {} }, { name: 'x' });
@@ -100,11 +99,11 @@ export function intercept(logger: ClaudeTrafficLogger): InterceptorStats {
   return logger.getStats().interceptors;
 }
 
+export const asManyAsNeeded: ZeroLatencyConfig = { backgroundWorkers: 'auto' };
 // @ts-expect-error: not an option
 export const misspelt: InterceptorConfig = { logDir: 'logs' };
 // @ts-expect-error: not an option
 export const misspeltInside: ZeroLatencyConfig = { workers: 2 };
-export const asManyAsNeeded: ZeroLatencyConfig = { backgroundWorkers: 'auto' };
 // @ts-expect-error: a number, or 'auto'
 export const wrongType: ZeroLatencyConfig = { backgroundWorkers: '2' };
 // @ts-expect-error: not a level
