@@ -3,6 +3,7 @@
 use crate::sse;
 use serde_json::value::RawValue;
 use std::ops::Range;
+use std::time::Duration;
 
 /// What is to become of an event in the record.
 #[derive(Clone, Debug)]
@@ -52,6 +53,8 @@ pub struct EventBatch {
     slots: Vec<Slot>,
     /// What the interceptor that has the batch now has said.
     verdicts: Vec<(usize, Verdict)>,
+    /// How long it wants events to wait.
+    waits: Vec<(usize, Duration)>,
     duplicates: u64,
 }
 
@@ -65,6 +68,20 @@ struct Slot {
     number: u64,
     /// Where its lines lie in the stream.
     span: (u64, u64),
+    /// The sum of what interceptors want.
+    wait: Duration,
+    /// Its type, its id stand here otherwise than in the stream.
+    has_new: [bool; 2],
+}
+
+/// What the interceptors have left of an event.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Left<'a> {
+    pub data: &'a [u8],
+    /// If it is another than in the stream.
+    pub kind: Option<&'a [u8]>,
+    pub id: Option<&'a [u8]>,
+    pub wait: Duration,
 }
 
 /// What an interceptor wants of an event, and where that is in the stream.
@@ -82,6 +99,16 @@ pub(super) enum Wanted {
     Note(Box<RawValue>),
 }
 
+impl Decision {
+    /// The event that it makes another of, and whether it is left out.
+    pub(super) fn fate(&self) -> Option<(u64, bool)> {
+        match &self.what {
+            Wanted::Text(text) => Some((self.number, text.is_empty())),
+            Wanted::Note(_) => None,
+        }
+    }
+}
+
 impl EventBatch {
     /// Adds an event.
     pub(super) fn add(&mut self, event: &sse::Event<'_>, number: u64, at: u64) {
@@ -92,7 +119,17 @@ impl EventBatch {
         let id = self.keep_unless_same(event.id, last_id);
         let data = self.keep(event.data);
         let span = (event.start, event.end);
-        self.slots.push(Slot { data, kind, id, retry: event.retry, at, number, span });
+        self.slots.push(Slot {
+            data,
+            kind,
+            id,
+            retry: event.retry,
+            at,
+            number,
+            span,
+            wait: Duration::ZERO,
+            has_new: [false; 2],
+        });
     }
 
     fn keep_unless_same(&mut self, bytes: &[u8], last: Range<usize>) -> Range<usize> {
@@ -151,6 +188,32 @@ impl EventBatch {
         }
     }
 
+    /// Lets an event wait before it goes on, and all that come behind it. On the live path alone.
+    pub fn delay(&mut self, index: usize, wait: Duration) {
+        if index < self.slots.len() {
+            self.waits.push((index, wait));
+        }
+    }
+
+    /// How long what was said since the last commit makes events wait.
+    pub(super) fn waits(&self) -> Duration {
+        self.waits.iter().fold(Duration::ZERO, |sum, (_, wait)| sum.saturating_add(*wait))
+    }
+
+    /// What is left of an event; `None`: it is to be left out.
+    pub(super) fn left(&self, number: u64) -> Option<Left<'_>> {
+        let index = self.slots.binary_search_by_key(&number, |slot| slot.number).ok()?;
+        let slot = &self.slots[index];
+        let event = self.event(slot);
+        let [kind, id] = slot.has_new;
+        Some(Left {
+            data: event.data,
+            kind: kind.then_some(event.kind),
+            id: id.then_some(event.id),
+            wait: slot.wait,
+        })
+    }
+
     /// Leaves an event out as one that was there before: counted as such.
     pub fn drop_duplicate(&mut self, index: usize) {
         self.duplicates += 1;
@@ -170,6 +233,7 @@ impl EventBatch {
     /// Forgets what was said since the last commit.
     pub(super) fn roll_back(&mut self) {
         self.verdicts.clear();
+        self.waits.clear();
         self.duplicates = 0;
     }
 
@@ -177,6 +241,10 @@ impl EventBatch {
     /// among what was left out.
     pub(super) fn commit(&mut self) -> (Vec<Decision>, u64) {
         let duplicates = std::mem::take(&mut self.duplicates);
+        for (index, wait) in self.waits.drain(..) {
+            let slot = &mut self.slots[index];
+            slot.wait = slot.wait.saturating_add(wait);
+        }
         if self.verdicts.is_empty() {
             return (Vec::new(), duplicates);
         }
@@ -218,9 +286,11 @@ impl EventBatch {
         }
         if let Some(kind) = kind {
             self.slots[index].kind = self.keep(first_line(&kind));
+            self.slots[index].has_new[0] = true;
         }
         if let Some(id) = id {
             self.slots[index].id = self.keep(first_line(&id));
+            self.slots[index].has_new[1] = true;
         }
     }
 }

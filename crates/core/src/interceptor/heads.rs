@@ -8,6 +8,8 @@ use crate::head::{Fields, first_line};
 pub enum HeaderChange {
     /// That value and no other under that name: where the first one stood, else at the end.
     Set { name: String, value: String },
+    /// That value too, behind what stands there: at the end.
+    Add { name: String, value: String },
     /// Nothing under that name.
     Remove { name: String },
     /// What stands under the first name under the second.
@@ -34,6 +36,7 @@ pub fn changed_head<'c>(head: &[u8], changes: impl IntoIterator<Item = &'c Heade
                     None => fields.push((in_a_line(name), in_a_line(value))),
                 }
             }
+            HeaderChange::Add { name, value } => fields.push((in_a_line(name), in_a_line(value))),
             HeaderChange::Remove { name } => fields.retain(|field| !is(&field.0, name)),
             HeaderChange::Rename { from, to } => {
                 for field in fields.iter_mut().filter(|field| is(&field.0, from)) {
@@ -75,10 +78,11 @@ mod tests {
             HeaderChange::Remove { name: "C".into() },
             HeaderChange::Rename { from: "d".into(), to: "E".into() },
             set("e", "renamed and set"),
+            HeaderChange::Add { name: "b".into(), value: "3".into() },
         ];
         assert_eq!(
             changed("GET /x HTTP/1.1\r\na: 0\nA: again\r\nc: gone\r\nD: 4\r\n\r\n", &changes),
-            "GET /x HTTP/1.1\r\na: 1\r\nE: renamed and set\r\nb: 2\r\n"
+            "GET /x HTTP/1.1\r\na: 1\r\nE: renamed and set\r\nb: 2\r\nb: 3\r\n"
         );
     }
 

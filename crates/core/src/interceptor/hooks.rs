@@ -5,6 +5,7 @@ use super::heads::HeaderChange;
 use crate::head::{Fields, RequestHead, ResponseHead};
 use serde_json::value::RawValue;
 use std::fmt;
+use std::time::Duration;
 
 /// User code that sees one exchange. Every hook has a default that does nothing; which of them are called at all is
 /// said by [`Hooks`] when it is registered.
@@ -19,6 +20,11 @@ pub trait Interceptor: Send {
 
     /// The response's head is there.
     fn on_response(&mut self, _response: &mut Message<'_>) -> Result<(), Failed> {
+        Ok(())
+    }
+
+    /// A body that is no stream of events is there, whole. On the live path alone.
+    fn on_body(&mut self, _body: &mut Body<'_>) -> Result<(), Failed> {
         Ok(())
     }
 
@@ -51,17 +57,28 @@ impl std::error::Error for Failed {}
 pub struct Hooks {
     pub request: bool,
     pub response: bool,
+    pub request_body: bool,
+    pub response_body: bool,
     pub events: bool,
     pub end: bool,
 }
 
 impl Hooks {
-    /// All of them.
-    pub const ALL: Self = Self { request: true, response: true, events: true, end: true };
+    /// None of them.
+    pub const NONE: Self = Self {
+        request: false,
+        response: false,
+        request_body: false,
+        response_body: false,
+        events: false,
+        end: false,
+    };
+    /// All that there are for what is recorded.
+    pub const ALL: Self = Self { request: true, response: true, events: true, end: true, ..Self::NONE };
     /// Events alone.
-    pub const EVENTS: Self = Self { request: false, response: false, events: true, end: false };
+    pub const EVENTS: Self = Self { events: true, ..Self::NONE };
     /// The two heads.
-    pub const HEADS: Self = Self { request: true, response: true, events: false, end: false };
+    pub const HEADS: Self = Self { request: true, response: true, ..Self::NONE };
 }
 
 /// What an interceptor wants beside the verdicts on events.
@@ -70,6 +87,46 @@ pub(super) enum Wish {
     Header(HeaderChange),
     Note(Box<RawValue>),
     Discard,
+    /// These two on the live path alone.
+    Delay(Duration),
+    Instead(Instead),
+}
+
+/// What a client gets in place of an exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Instead {
+    /// An answer that is not the upstream's.
+    Answer(Reply),
+    /// Nothing: its connection breaks off.
+    Abort,
+}
+
+/// An answer that is not the upstream's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// 200 to 599.
+    pub status: u16,
+    /// Names and values, `content-type` among them; not the length.
+    pub headers: Vec<(String, String)>,
+    /// What it says.
+    pub body: Vec<u8>,
+}
+
+/// A whole body: of a request or of a response.
+#[derive(Debug)]
+pub struct Body<'a> {
+    /// Whether it is the request's.
+    pub is_request: bool,
+    /// As the interceptors before have left it, decoded.
+    pub bytes: &'a [u8],
+    pub(super) replaced: Option<Vec<u8>>,
+}
+
+impl Body<'_> {
+    /// Puts another in its place.
+    pub fn replace(&mut self, bytes: Vec<u8>) {
+        self.replaced = Some(bytes);
+    }
 }
 
 /// A head: of a request or of a response.
@@ -113,6 +170,16 @@ impl<'a> Message<'a> {
     /// Says something of the exchange in its record.
     pub fn annotate(&mut self, note: Box<RawValue>) {
         self.wishes.push(Wish::Note(note));
+    }
+
+    /// Lets it wait before it goes on. On the live path alone.
+    pub fn delay(&mut self, wait: Duration) {
+        self.wishes.push(Wish::Delay(wait));
+    }
+
+    /// Keeps a request from its upstream: this is what becomes of it. On the live path alone.
+    pub fn answer(&mut self, instead: Instead) {
+        self.wishes.push(Wish::Instead(instead));
     }
 }
 

@@ -50,7 +50,8 @@ impl Ledger {
         for wish in wishes {
             match (wish, side) {
                 (Wish::Header(change), Some(side)) => self.headers.push((by, side, change)),
-                (Wish::Header(_), None) => {}
+                // What passes is what is recorded here, and it has passed.
+                (Wish::Header(_), None) | (Wish::Delay(_) | Wish::Instead(_), _) => {}
                 (Wish::Note(note), _) => self.note(by, None, note),
                 (Wish::Discard, _) => self.discards.push(by),
             }

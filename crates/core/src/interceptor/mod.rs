@@ -8,7 +8,8 @@
 //!
 //! **Nothing here knows of transports, spool or files.** [`Interceptor`] and [`EventBatch`] are plain values; the [`Stage`] is
 //! given bytes and times and returns [`Changes`]. The recorder feeds it what its assembler reads from the spool, off the
-//! path of the client; a proxy may feed it what it is about to send.
+//! path of the client. [`live`] runs the same trait on the path of the bytes, for those who ask; [`rules`] are interceptors for
+//! it that a file describes.
 //!
 //! **The stage has no thread and no clock.** Whoever runs it says what time it is, so batches by time are tested without
 //! sleeping. In zero-latency mode the thread `ct-intercept` runs it, which starts with the first exchange that an interceptor
@@ -35,8 +36,8 @@
 //! applies them when it makes the record. So a process that dies leaves everything as it was received: its records are recovered
 //! *without* interceptors, which are code that is gone.
 //!
-//! **What will sit here too.** Sampling is [`End::discard`], which exists. Redaction of bodies that are no streams needs one more
-//! hook with a default that does nothing, called by the worker with the whole body; events are redacted by `Replace`.
+//! **What will sit here too.** Sampling is [`End::discard`], which exists. Redaction of recorded bodies that are no streams would
+//! have the worker call [`Interceptor::on_body`], which the live path alone does now; events are redacted by `Replace`.
 
 mod adapter;
 mod batch;
@@ -45,11 +46,13 @@ mod changes;
 mod heads;
 mod hooks;
 mod ledger;
+pub mod live;
 mod measure;
 mod reader;
 mod registry;
 mod remote;
 mod rule;
+pub mod rules;
 mod stage;
 mod step;
 #[cfg(test)]
@@ -60,7 +63,7 @@ pub use adapter::{AsyncEventInterceptor, EventInterceptor, OwnedEvent, PerEvent,
 pub use batch::{Event, EventBatch, Replacement, Verdict};
 pub use changes::{Account, Annotation, Changes, Edit, Editor, Failure};
 pub use heads::{HeaderChange, changed_head};
-pub use hooks::{End, Failed, Hooks, Interceptor, Message, Outcome};
+pub use hooks::{Body, End, Failed, Hooks, Instead, Interceptor, Message, Outcome, Reply};
 pub use measure::{InterceptorStats, Spread, Stats, Totals};
 pub use registry::{Limits, Maker, Registered, Registration, Registry, Watch};
 pub use remote::{Answer, Content, Delivery, Mailbox, PLACES, PackedEvents, Said};

@@ -55,6 +55,11 @@ impl Step {
             }
     }
 
+    /// Whether it runs here and still has a part.
+    pub(super) fn is_active(&self) -> bool {
+        self.state == State::Active && self.local.is_some() && !self.one.is_removed()
+    }
+
     /// Whether what it wanted holds.
     pub(super) fn counts(&self) -> bool {
         matches!(self.state, State::Active | State::Late)

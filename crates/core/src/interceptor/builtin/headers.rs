@@ -14,12 +14,7 @@ pub struct HeaderRules {
 impl HeaderRules {
     /// The hooks that the rules need.
     pub fn hooks(&self) -> Hooks {
-        Hooks {
-            request: !self.request.is_empty(),
-            response: !self.response.is_empty(),
-            events: false,
-            end: false,
-        }
+        Hooks { request: !self.request.is_empty(), response: !self.response.is_empty(), ..Hooks::NONE }
     }
 }
 
