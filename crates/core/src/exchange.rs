@@ -30,6 +30,8 @@ pub enum Kind {
     Error = 7,
     /// The exchange was seen by a better hook: forget it.
     Abandon = 8,
+    /// What rules on the way of the exchange have done to it, so far: JSON, the last one counts.
+    Rules = 9,
 }
 
 impl Kind {
@@ -44,6 +46,7 @@ impl Kind {
             6 => Self::ResponseEnd,
             7 => Self::Error,
             8 => Self::Abandon,
+            9 => Self::Rules,
             _ => return None,
         })
     }
@@ -179,6 +182,8 @@ pub struct Exchange<'a> {
     pub recovered: bool,
     /// Whether it was recorded in zero-latency mode.
     pub zero_latency: bool,
+    /// What rules have done to it ([`Kind::Rules`]); empty: nothing.
+    pub rules: &'a [u8],
     /// The exchange whose stream it resumes, if that is known.
     pub earlier: Option<&'a Earlier>,
 }

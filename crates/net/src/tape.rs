@@ -157,6 +157,14 @@ impl Exchange {
         }
     }
 
+    /// What rules have done to it so far, as JSON (`interceptor::live::Live::mark`): the last one counts. Comes before the
+    /// bytes that it tells of are passed on, and before the end.
+    pub fn rules(&self, mark: &[u8]) {
+        if !self.state().is_over {
+            self.0.push(Kind::Rules, mark);
+        }
+    }
+
     /// Nobody takes more of the response. If it is whole, its end is told when the request has ended too.
     pub fn abandon_response(&self) {
         let mut state = self.state();

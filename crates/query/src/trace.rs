@@ -39,6 +39,8 @@ struct V1<'a> {
     tail_base64: Option<&'a RawValue>,
     #[serde(borrow)]
     resumes: Option<Resumes<'a>>,
+    #[serde(borrow)]
+    rules: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -138,6 +140,7 @@ impl V1<'_> {
             ("error.code", self.error.as_ref().is_none_or(|error| is_string(error.code))),
             ("error.message", self.error.as_ref().is_none_or(|error| is_string(error.message))),
             ("resumes.id", self.resumes.as_ref().is_none_or(|resumes| is_string(resumes.id))),
+            ("rules", self.rules.is_none_or(|rules| rules.get().starts_with('['))),
             ("cut", self.cut.is_none() || is_string(self.cut)),
         ] {
             if !is_there {

@@ -78,6 +78,7 @@ fn whole<'a>(exchanges: &'a Exchanges, request: &'a [u8]) -> Exchange<'a> {
         gap: false,
         recovered: false,
         zero_latency: true,
+        rules: b"",
         earlier: None,
     }
 }

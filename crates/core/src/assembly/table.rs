@@ -48,6 +48,8 @@ pub struct Open {
     response_body: Vec<Span>,
     /// Trailers or error text.
     last: Vec<Span>,
+    /// What rules have done: what was said last.
+    rules: Vec<Span>,
     last_at: WallNanos,
     gap: bool,
 }
@@ -151,6 +153,7 @@ impl Open {
             response_head: Vec::new(),
             response_body: Vec::new(),
             last: Vec::new(),
+            rules: Vec::new(),
             last_at: at,
             gap: false,
         }
@@ -184,6 +187,12 @@ impl Open {
             }
             Kind::ResponseBody => self.response_body.push(span),
             Kind::ResponseEnd | Kind::Error | Kind::Abandon => self.last.push(span),
+            Kind::Rules => {
+                if self.rules.last().is_some_and(|last| !last.continues) {
+                    self.rules.clear();
+                }
+                self.rules.push(span);
+            }
         }
     }
 
@@ -256,6 +265,7 @@ impl Open {
             .chain(self.response_head.iter_mut().map(named(Kind::ResponseHead)))
             .chain(self.response_body.iter_mut().map(named(Kind::ResponseBody)))
             .chain(self.last.iter_mut().map(named(Kind::ResponseEnd)))
+            .chain(self.rules.iter_mut().map(named(Kind::Rules)))
     }
 }
 
@@ -278,6 +288,7 @@ impl Finished {
         let response_head = open.whole(&open.response_head)?;
         let response_chunks = open.payloads(&open.response_body)?;
         let last = open.whole(&open.last)?;
+        let rules = open.whole(&open.rules)?;
         let (trailers, error): (&[u8], _) = match self.ending {
             Ending::Complete => (&last, Cow::Borrowed("")),
             Ending::Error => (&[], String::from_utf8_lossy(&last)),
@@ -307,6 +318,7 @@ impl Finished {
             gap: open.gap,
             recovered: context.recovered,
             zero_latency: context.zero_latency,
+            rules: &rules,
             earlier: None,
         };
         Ok(make(exchange))

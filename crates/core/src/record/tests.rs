@@ -55,6 +55,7 @@ fn exchange<'a>(request: &[&'a [u8]], response: &[&'a [u8]]) -> Exchange<'a> {
         gap: false,
         recovered: false,
         zero_latency: false,
+        rules: b"",
         earlier: None,
     }
 }
@@ -82,6 +83,16 @@ fn embeds_request_json_of_any_content_type_as_it_was_sent() {
     ] {
         let text = line(&exchange(&[sent.as_bytes()], &[]));
         assert!(text.contains(&format!(",\"body\":{expected}}},\"response\":")), "{sent}: {text}");
+    }
+}
+
+#[test]
+fn what_rules_have_done_is_told_if_it_is_whole() {
+    for (mark, told) in
+        [(&b"[{\"name\":\"a\"}]"[..], true), (b"", false), (b"[{\"na", false), (b"[\n]", false)]
+    {
+        let exchange = Exchange { rules: mark, ..exchange(&[], &[]) };
+        assert_eq!(record(&exchange)["trace"].get("rules").is_some(), told);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde::de::IgnoredAny;
 
 use super::json::{self, Object};
 use super::{FORMAT_VERSION, Message, Streamed, jsonrpc, time};
@@ -70,6 +71,10 @@ pub(super) fn write(
         write_resumes(&earlier.id, replayed, trace.member("resumes"));
     }
     jsonrpc::write(exchange, request, response, &mut trace);
+    // Ours, on one line; a part of it would break the line.
+    if serde_json::from_slice::<IgnoredAny>(exchange.rules).is_ok() && !exchange.rules.contains(&b'\n') {
+        trace.member("rules").extend_from_slice(exchange.rules);
+    }
     trace.end();
 }
 

@@ -21,6 +21,7 @@ fn exchange<'a>(id: &'a str, head: &'a str) -> Exchange<'a> {
         gap: false,
         recovered: false,
         zero_latency: true,
+        rules: b"",
         earlier: None,
     }
 }

@@ -186,6 +186,11 @@ fn written() -> String {
         exchange.request_chunks = chunks(1, &[batch]);
         answer(exchange, JSON_HEAD, &[br#"[{"jsonrpc":"2.0","id":1,"result":{}}]"#]);
     });
+    add("ruled", &|exchange| {
+        exchange.source = Source::Proxy;
+        exchange.rules =
+            br#"[{"name":"mask","replaced":2},{"name":"slow","delayed_ms":250,"headers":["request"]}]"#;
+    });
     lines.push_str(&intercepted());
     lines
 }
