@@ -73,6 +73,12 @@ impl Failure {
     }
 }
 
+impl Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.message.as_deref().unwrap_or_default())
+    }
+}
+
 impl From<claude_trace_query::Error> for Failure {
     fn from(error: claude_trace_query::Error) -> Self {
         Self::new(error)

@@ -8,6 +8,7 @@ mod launch;
 mod out;
 mod progress;
 mod recording;
+mod rules;
 mod serving;
 mod words;
 

@@ -20,7 +20,7 @@ fn help_and_version_go_to_stdout() {
 #[test]
 fn every_command_describes_itself_and_its_exit_codes() {
     let help = run(["--help"]).stdout;
-    for name in ["run", "proxy", "ca", "mcp", "recover", "verify", "repair"] {
+    for name in ["run", "proxy", "rules", "ca", "mcp", "recover", "verify", "repair"] {
         assert!(help.contains(&format!("\n  {name} ")), "{help}");
         let help = run([name, "--help"]).stdout;
         for part in ["Examples:", "Exit codes:"] {
@@ -46,6 +46,9 @@ fn a_wrong_command_line_is_told_with_what_was_meant() {
         (&["--capture", "magic"], "[possible values: node, proxy, mitm, bun]"),
         (&["--log", "../x", "--claude-path", "/bin/true"], "a plain file name"),
         (&["verify"], "<FILE>"),
+        (&["rules", "check"], "<FILE>"),
+        (&["proxy", "--rules", "/no/such/rules.toml"], "cannot read the rules in /no/such/rules.toml: "),
+        (&["run", "--rules", "x", "--capture", "node", "--", "/bin/true"], "use --capture proxy or mitm"),
         (&["repair", "a", "b"], "unexpected argument 'b'"),
         (&["repair", "--in-place", "--output", "a", "b"], "cannot be used with"),
         (&["verify", "--max-line", "lots", "x"], "KiB"),

@@ -13,8 +13,8 @@
 //! client is killed. Later transports (MCP's stdio) bring their own ears and tell the same tape.
 //!
 //! **Nothing is changed on the way.** A transport forwards first of all; recording can fail (no room, no folder) without
-//! any effect on the traffic. Live interceptors, which may change it, will be a layer around bodies and heads that does not
-//! exist unless somebody asks for it.
+//! any effect on the traffic. Live interceptors, which may change it, are a layer around bodies and heads that does not
+//! exist unless somebody asks for it (`proxy::ruled`).
 //!
 //! `proxy/mod.rs` has the reverse proxy's own constraints, `intercept/mod.rs` the forward proxy's.
 

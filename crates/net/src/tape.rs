@@ -103,8 +103,10 @@ struct State {
     is_over: bool,
     request_ended: bool,
     answered: bool,
-    /// The whole response has arrived, with these trailers, and waits for the end of the request.
+    /// The whole response has arrived, with these trailers, and waits for the end of the request, or to be let go.
     response_ended: Option<Vec<u8>>,
+    /// Something is still to be said when the response has arrived.
+    is_held: bool,
 }
 
 impl Exchange {
@@ -123,9 +125,19 @@ impl Exchange {
             return;
         }
         self.0.push(Kind::RequestEnd, b"");
-        if let Some(trailers) = state.response_ended.take() {
-            self.0.end(&mut state, Kind::ResponseEnd, &trailers);
-        }
+        self.0.end_if_over(&mut state);
+    }
+
+    /// Holds back the end of the response until [`Self::release`], or until nobody is left to say so.
+    pub fn hold(&self) {
+        self.state().is_held = true;
+    }
+
+    /// All has been said: the end of the response is told when it is there.
+    pub fn release(&self) {
+        let mut state = self.state();
+        state.is_held = false;
+        self.0.end_if_over(&mut state);
     }
 
     /// The response's head.
@@ -150,7 +162,7 @@ impl Exchange {
         if state.is_over || state.response_ended.is_some() {
             return;
         }
-        if state.request_ended {
+        if state.request_ended && !state.is_held {
             self.0.end(&mut state, Kind::ResponseEnd, trailers);
         } else {
             state.response_ended = Some(trailers.to_vec());
@@ -194,6 +206,16 @@ impl Exchange {
 impl Shared {
     fn push(&self, kind: Kind, bytes: &[u8]) {
         lock(&self.tape.shards[self.shard]).push(self.number, kind, bytes, monotonic_nanos());
+    }
+
+    fn end_if_over(&self, state: &mut State) {
+        if state.request_ended
+            && !state.is_held
+            && !state.is_over
+            && let Some(trailers) = state.response_ended.take()
+        {
+            self.end(state, Kind::ResponseEnd, &trailers);
+        }
     }
 
     fn end(&self, state: &mut State, kind: Kind, payload: &[u8]) {

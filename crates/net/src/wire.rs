@@ -5,7 +5,11 @@ use hyper::ext::ReasonPhrase;
 
 /// `METHOD TARGET HTTP/x.y` and the fields.
 pub fn request_head(parts: &request::Parts) -> Vec<u8> {
-    let target = parts.uri.path_and_query().map_or("/", |path| path.as_str());
+    request_head_to(parts.uri.path_and_query().map_or("/", |path| path.as_str()), parts)
+}
+
+/// The same with another target.
+pub fn request_head_to(target: &str, parts: &request::Parts) -> Vec<u8> {
     let mut text = Vec::with_capacity(64 + target.len() + length(&parts.headers));
     text.extend_from_slice(parts.method.as_str().as_bytes());
     text.push(b' ');

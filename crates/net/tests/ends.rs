@@ -179,6 +179,7 @@ async fn other_machines_need_a_token() {
         upstream: "http://localhost".parse().unwrap(),
         access,
         selection: claude_trace_net::Selection::All,
+        live: None,
     };
     let token = "0123456789abcdef";
     let running = proxy("http://localhost").await;

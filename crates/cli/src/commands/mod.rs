@@ -5,6 +5,7 @@ mod mcp;
 pub mod proxy;
 pub mod recover;
 mod repair;
+mod rules;
 mod verify;
 
 use crate::failure::Failure;
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 pub enum Command {
     Run(Run),
     Proxy(proxy::Reverse),
+    Rules(rules::RulesFiles),
     Ca(ca::Authority),
     Mcp(mcp::Relay),
     #[command(hide = true)]
@@ -34,6 +36,7 @@ impl Command {
             Self::Mcp(command) => return command.run(),
             Self::McpServer(command) => return command.run(),
             Self::Proxy(command) => command.run(),
+            Self::Rules(command) => command.run(),
             Self::Ca(command) => command.run(),
             Self::Recover(command) => command.run(),
             Self::Verify(command) => command.run(),

@@ -3,6 +3,7 @@
 use crate::failure::{Code, Failure};
 use crate::out::Out;
 use crate::recording::{RecordingArgs, set};
+use crate::rules::RulesArgs;
 use crate::serving::Serving;
 use crate::words::Count;
 use clap::Args;
@@ -27,6 +28,7 @@ Examples:
   ANTHROPIC_BASE_URL=http://127.0.0.1:8080 some-agent
   claude-trace proxy --upstream https://api.openai.com --listen 127.0.0.1:8081
   OPENAI_BASE_URL=http://127.0.0.1:8081/v1 python agent.py
+  claude-trace proxy --rules slow-and-sometimes-down.toml
 
 It serves programs of this machine alone. For others, with a token that they send as the first
 part of the path (or in the field x-claude-trace-token):
@@ -69,6 +71,9 @@ pub struct Reverse {
     json: bool,
 
     #[command(flatten)]
+    rules: RulesArgs,
+
+    #[command(flatten)]
     recording: RecordingArgs,
 }
 
@@ -86,6 +91,7 @@ impl Reverse {
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(Failure::new)?;
         let recording = self.recording.recording()?;
         let timeout = Duration::from_millis(self.connect_timeout_ms);
+        let live = self.rules.live(&recording)?;
         let serving = Serving::start(&recording, &trusted(&self.ca_file), timeout)?;
         serving.widen();
         let token = self.token()?;
@@ -103,7 +109,7 @@ impl Reverse {
             return Err(Failure::new(words.replace("{}", &self.listen.to_string())));
         }
         let config =
-            Config { listen: self.listen, upstream: self.upstream, access, selection: Selection::All };
+            Config { listen: self.listen, upstream: self.upstream, access, selection: Selection::All, live };
         let address = serving.add(config)?;
         let url = format!("http://{address}");
         let url = token.map_or(url.clone(), |token| token.base_url(&url));

@@ -35,6 +35,7 @@ use crate::failure::Failure;
 use crate::recording::Recording;
 use crate::serving::Serving;
 use child::Ended;
+use claude_trace_core::interceptor::Registry;
 use claude_trace_core::notice::Level;
 use claude_trace_net::proxy::Token;
 use claude_trace_net::{Access, Ca, Config, Upstream};
@@ -44,6 +45,7 @@ use routes::{Plan, Surroundings};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 use summary::Summary;
 
@@ -74,14 +76,22 @@ impl Launch {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let recording = self.options.recording.recording()?;
         let kind = kind::of(&self.program, &self.args);
-        let capture =
-            self.options.capture.unwrap_or(if kind == Kind::Node { Capture::Node } else { Capture::Proxy });
+        // Rules act on what passes, and nothing passes a recorder in the client.
+        let has_rules = self.options.rules.rules.is_some();
+        let usual = if kind == Kind::Node && !has_rules { Capture::Node } else { Capture::Proxy };
+        let capture = self.options.capture.unwrap_or(usual);
+        if has_rules && matches!(capture, Capture::Node | Capture::Bun) {
+            return Err(Failure::new(
+                "--rules acts on what passes a proxy, and --capture node and bun have none: use --capture proxy or mitm",
+            ));
+        }
+        let live = self.options.rules.live(&recording)?;
         let is_claude = kind::is_claude_code(&self.program, &self.args);
         let surroundings = Surroundings::of_process(is_claude).with_args(&self.args);
         match capture {
             Capture::Node | Capture::Bun => self.with_loader(capture, &recording, &surroundings),
-            Capture::Proxy => self.with_proxy(&recording, &surroundings),
-            Capture::Mitm => self.with_forward_proxy(&recording, &surroundings),
+            Capture::Proxy => self.with_proxy(&recording, &surroundings, live),
+            Capture::Mitm => self.with_forward_proxy(&recording, &surroundings, live),
         }
     }
 
@@ -102,7 +112,12 @@ impl Launch {
         Ok(ended.exit())
     }
 
-    fn with_proxy(self, recording: &Recording, around: &Surroundings) -> Result<ExitCode, Failure> {
+    fn with_proxy(
+        self,
+        recording: &Recording,
+        around: &Surroundings,
+        live: Option<Arc<Registry>>,
+    ) -> Result<ExitCode, Failure> {
         let mut plan = Plan::proxied(&self.options, around)?;
         let passed_on = PassedOn::listen()?;
         let roots = crate::commands::proxy::trusted(&self.options.ca_file);
@@ -114,6 +129,7 @@ impl Launch {
                 upstream,
                 access: Access::Local,
                 selection: route.selection,
+                live: live.clone(),
             };
             let address = serving.add(config)?;
             plan.variables.push((route.variable.clone(), format!("http://{address}{prefix}")));
@@ -127,7 +143,12 @@ impl Launch {
         finish(child, passed_on, serving, recording, &plan)
     }
 
-    fn with_forward_proxy(self, recording: &Recording, around: &Surroundings) -> Result<ExitCode, Failure> {
+    fn with_forward_proxy(
+        self,
+        recording: &Recording,
+        around: &Surroundings,
+        live: Option<Arc<Registry>>,
+    ) -> Result<ExitCode, Failure> {
         let mut plan = Plan::intercepted(&self.options, around)?;
         let passed_on = PassedOn::listen()?;
         let ca = Ca::open(&crate::data::folder()?).map_err(Failure::new)?;
@@ -139,6 +160,7 @@ impl Launch {
             token: Token::random().map_err(Failure::new)?,
             ca,
             notices: recording.notices(),
+            live,
         };
         let url = serving.add_forward(config)?;
         plan.variables.extend(intercept::variables(&url, &plan.rules, around));

@@ -3,6 +3,7 @@
 use super::{BaseUrl, Launch};
 use crate::failure::Failure;
 use crate::recording::RecordingArgs;
+use crate::rules::RulesArgs;
 use clap::{Args, ValueEnum};
 use claude_trace_net::Upstream;
 use std::ffi::OsString;
@@ -52,6 +53,9 @@ pub struct LaunchArgs {
     pub no_open: bool,
 
     #[command(flatten)]
+    pub rules: RulesArgs,
+
+    #[command(flatten)]
     pub recording: RecordingArgs,
 }
 
@@ -66,6 +70,7 @@ Examples:
   claude-trace run -- python agent.py
   claude-trace run -- node --test agent.test.js
   claude-trace run --capture mitm -- agent-without-a-base-url
+  claude-trace run --rules rules.toml -- node agent.js
   claude-trace run --base-url MY_AGENT_URL=https://llm.example/v1 -- my-agent
 
 Environment: ANTHROPIC_BASE_URL, OPENAI_BASE_URL and the base URLs of Bedrock, Vertex and Foundry

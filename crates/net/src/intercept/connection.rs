@@ -10,13 +10,15 @@ use crate::failure::Failure;
 use crate::proxy::Token;
 use crate::proxy::answer;
 use crate::proxy::body::RequestBody;
-use crate::proxy::forward::{Answer, Forward, OfConnection};
+use crate::proxy::forward::{Answer, Forward, OfConnection, own};
+use crate::proxy::ruled::Aborted;
 use crate::proxy::server;
 use crate::tape::Tape;
 use crate::upstream::Upstream;
+use claude_trace_core::interceptor::Registry;
 use claude_trace_core::notice::{Level, Notices};
 use http::{Method, Request, Response, Version};
-use http_body_util::{Either, Full};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::upgrade::OnUpgrade;
@@ -25,7 +27,6 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use rustls::AlertDescription;
 use std::collections::HashSet;
-use std::convert::Infallible;
 use std::io::{self, Cursor};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional};
@@ -47,6 +48,7 @@ pub struct Shared {
     told: Mutex<HashSet<String>>,
     connector: Connector,
     tape: Tape,
+    live: Option<Arc<Registry>>,
 }
 
 /// What the connections of one thread share.
@@ -72,8 +74,9 @@ impl Shared {
         notices: Notices,
         connector: Connector,
         tape: Tape,
+        live: Option<Arc<Registry>>,
     ) -> Self {
-        Self { rules, token, leaves, notices, told: Mutex::default(), connector, tape }
+        Self { rules, token, leaves, notices, told: Mutex::default(), connector, tape, live }
     }
 
     fn is_matched(&self, target: &Target) -> bool {
@@ -121,20 +124,20 @@ impl Worker {
         let _ = server.serve_connection(TokioIo::new(stream), service).with_upgrades().await;
     }
 
-    async fn answer(self: Arc<Self>, mut request: Request<Incoming>) -> Result<Answer, Infallible> {
+    async fn answer(self: Arc<Self>, mut request: Request<Incoming>) -> Result<Answer, Aborted> {
         if !admits(&self.shared.token, request.headers()) {
-            return Ok(answer::no_credentials().map(Either::Right));
+            return Ok(own(answer::no_credentials()));
         }
         if request.method() == Method::CONNECT {
             let target = request.uri().authority().and_then(Target::of);
-            let Some(target) = target else { return Ok(answer::no_target().map(Either::Right)) };
+            let Some(target) = target else { return Ok(own(answer::no_target())) };
             return Ok(self.connect(target, hyper::upgrade::on(&mut request)).await);
         }
         let is_tls = request.uri().scheme_str() == Some("https");
         let target = Target::of_url(request.uri());
         let upstream = target.as_ref().and_then(|target| Upstream::at(target, is_tls));
         let (Some(target), Some(upstream)) = (target, upstream) else {
-            return Ok(answer::no_target().map(Either::Right));
+            return Ok(own(answer::no_target()));
         };
         let paths = self.shared.rules.of(&target, is_tls);
         let host = Some(upstream.host_field());
@@ -146,13 +149,14 @@ impl Worker {
             http1,
             self.shared.connector.clone(),
             self.shared.tape.clone(),
+            self.shared.live.clone(),
         );
         Arc::new(OfConnection::new(Arc::new(forward))).answer(request).await
     }
 
     /// Opens a tunnel, and lets it run by itself.
     async fn connect(self: Arc<Self>, target: Target, client: OnUpgrade) -> Answer {
-        let made = Response::new(Either::Right(Full::default()));
+        let made = own(Response::new(Full::default()));
         if self.shared.is_matched(&target) {
             self.shared.tape.prepare();
             tokio::spawn(async move {
@@ -169,7 +173,7 @@ impl Worker {
                 });
                 made
             }
-            Err(failure) => answer::unreachable(&target.to_string(), &failure).map(Either::Right),
+            Err(failure) => own(answer::unreachable(&target.to_string(), &failure)),
         }
     }
 
@@ -249,17 +253,14 @@ impl Worker {
         let Some(upstream) = Upstream::at(target, is_tls) else { return };
         let http1 = connector.http1();
         let tape = self.shared.tape.clone();
-        let forward = Forward::to(upstream, None, taken(Some(paths)), http1, connector, tape);
+        let live = self.shared.live.clone();
+        let forward = Forward::to(upstream, None, taken(Some(paths)), http1, connector, tape, live);
         let of_connection = Arc::new(OfConnection::new(Arc::new(forward)));
         let host = target.host().to_owned();
         let service = service_fn(move |request: Request<Incoming>| {
             let (of_connection, is_meant) = (Arc::clone(&of_connection), is_for(&request, &host));
             async move {
-                if is_meant {
-                    of_connection.answer(request).await
-                } else {
-                    Ok(answer::misdirected().map(Either::Right))
-                }
+                if is_meant { of_connection.answer(request).await } else { Ok(own(answer::misdirected())) }
             }
         });
         // How a connection ends is known where its exchanges are.

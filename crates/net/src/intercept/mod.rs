@@ -59,6 +59,7 @@ use crate::connect::Connector;
 use crate::error::{Error, Result};
 use crate::proxy::{Token, accept};
 use crate::tape::Tape;
+use claude_trace_core::interceptor::Registry;
 use claude_trace_core::notice::Notices;
 use connection::{Shared, Worker};
 use leaves::Leaves;
@@ -78,6 +79,8 @@ pub struct Config {
     pub ca: Ca,
     /// Where it says that a client does not believe it.
     pub notices: Notices,
+    /// Interceptors on the way of what is decrypted.
+    pub live: Option<Arc<Registry>>,
 }
 
 /// A forward proxy that listens on this machine.
@@ -94,9 +97,9 @@ impl ForwardProxy {
         let failed = |source| Error::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let Config { rules, token, ca, notices } = config;
+        let Config { rules, token, ca, notices, live } = config;
         let leaves = Leaves::new(ca)?;
-        let shared = Shared::new(rules, token, leaves, notices, connector.clone(), tape);
+        let shared = Shared::new(rules, token, leaves, notices, connector.clone(), tape, live);
         Ok(Self { listener, address, shared: Arc::new(shared) })
     }
 

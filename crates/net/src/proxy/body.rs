@@ -4,29 +4,57 @@
 //! is to it. What is dropped before its end was given up by whoever should have taken it.
 
 use super::patience::Patience;
+use super::ruled::Gathered;
 use crate::failure::{CLIENT_CLOSED, Failure};
 use crate::tape::Exchange;
 use crate::wire;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use http_body_util::Either;
 use hyper::body::Incoming;
-use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::{fmt, io};
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Decision = Pin<Box<dyn Future<Output = bool> + Send + Sync>>;
+
+/// Why a body that is not hyper's own breaks off. (An error in a box cannot be asked to become one again.)
+#[derive(Debug)]
+pub struct Broken(BoxError);
+
+impl Broken {
+    pub fn new(error: impl Into<BoxError>) -> Self {
+        Self(error.into())
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Broken {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
 
 /// A request's body: from the client to the upstream.
 pub struct RequestBody {
-    body: Incoming,
+    body: Either<Incoming, Gathered<Incoming>>,
     exchange: Option<Exchange>,
     /// What it waits for before it begins.
     decision: Option<Decision>,
 }
 
 impl RequestBody {
-    pub fn new(body: Incoming, exchange: Option<Exchange>, patience: Option<&Patience>) -> Self {
+    pub fn new(
+        body: Either<Incoming, Gathered<Incoming>>,
+        exchange: Option<Exchange>,
+        patience: Option<&Patience>,
+    ) -> Self {
         let decision = patience.map(|patience| Box::pin(patience.clone().decision()) as Decision);
         Self { body, exchange, decision }
     }
@@ -64,7 +92,7 @@ impl Body for RequestBody {
                 None => exchange.request_end(),
             }
         }
-        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,8 +1,9 @@
 //! One request, and what comes of it.
 
 use super::access::Access;
-use super::body::{RequestBody, ResponseBody};
+use super::body::{Broken, RequestBody, ResponseBody};
 use super::patience::Patience;
+use super::ruled::{Aborted, Gathered};
 use super::{Config, answer, hop, upgrade};
 use crate::connect::{Connector, Dial};
 use crate::failure::Failure;
@@ -11,16 +12,30 @@ use crate::upstream::Upstream;
 use crate::wire;
 use bytes::Bytes;
 use claude_trace_core::exchange::Source;
+use claude_trace_core::interceptor::Registry;
+use claude_trace_core::interceptor::live::Live;
 use http::header::EXPECT;
 use http::{HeaderValue, Request, Response, StatusCode, Version, request, response};
-use http_body_util::{Either, Full};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Either, Full};
 use hyper::body::{Body, Incoming};
 use hyper_util::client::legacy::Client;
-use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
 /// The upstream's answer, or the proxy's own.
-pub type Answer = Response<Either<ResponseBody, Full<Bytes>>>;
+pub type Answer = Response<Either<ResponseBody, Own>>;
+
+/// A body that is the proxy's own, or that rules have changed.
+pub type Own = UnsyncBoxBody<Bytes, Broken>;
+
+/// The proxy's own answer.
+pub fn own(answer: Response<Full<Bytes>>) -> Answer {
+    answer.map(|body| Either::Right(body.map_err(|never| match never {}).boxed_unsync()))
+}
+
+/// The way of the few, in a box of its own: the others need no room for it.
+type Ruled = Pin<Box<dyn Future<Output = Result<Answer, Aborted>> + Send>>;
 
 /// Whether a request for a path is recorded.
 type Records = Box<dyn Fn(&str) -> bool + Send + Sync>;
@@ -36,6 +51,7 @@ pub struct Forward {
     connector: Connector,
     http1: Client<Dial, RequestBody>,
     tape: Tape,
+    live: Option<Arc<Registry>>,
 }
 
 /// What the requests of one client connection share.
@@ -46,23 +62,27 @@ pub struct OfConnection {
 }
 
 /// A request on its way, and what is to be done with its answer.
-struct Sent {
-    exchange: Option<Exchange>,
-    patience: Option<Patience>,
+pub struct Sent {
+    pub exchange: Option<Exchange>,
+    pub patience: Option<Patience>,
     /// The client's side of the protocol that it wants to change to.
-    upgrade: Option<hyper::upgrade::OnUpgrade>,
+    pub upgrade: Option<hyper::upgrade::OnUpgrade>,
     /// What the client speaks.
-    version: Version,
+    pub version: Version,
     /// Whether its connection stays open for another request.
-    stays: bool,
+    pub stays: bool,
 }
 
 impl Forward {
-    pub fn new(Config { upstream, access, selection, .. }: Config, connector: Connector, tape: Tape) -> Self {
+    pub fn new(
+        Config { upstream, access, selection, live, .. }: Config,
+        connector: Connector,
+        tape: Tape,
+    ) -> Self {
         let (origin, host) = (upstream.origin(), Some(upstream.host_field()));
         let of_records = upstream.clone();
         let records: Records = Box::new(move |path| selection.takes(&of_records, path));
-        Self { upstream, origin, host, access, records, http1: connector.http1(), connector, tape }
+        Self { upstream, origin, host, access, records, http1: connector.http1(), connector, tape, live }
     }
 
     /// To where the client itself wanted to get.
@@ -73,23 +93,30 @@ impl Forward {
         http1: Client<Dial, RequestBody>,
         connector: Connector,
         tape: Tape,
+        live: Option<Arc<Registry>>,
     ) -> Self {
         let origin = upstream.origin();
-        Self { upstream, origin, host, access: Access::Granted, records, http1, connector, tape }
+        Self { upstream, origin, host, access: Access::Granted, records, http1, connector, tape, live }
     }
 
-    fn exchange(&self, request: &request::Parts) -> Option<Exchange> {
+    /// The interceptors of a request, if one matches.
+    fn live(&self, request: &request::Parts) -> Option<Live> {
+        let registry = self.live.as_ref()?;
+        Live::of(registry, request.method.as_str().as_bytes(), request.uri.to_string().as_bytes())
+    }
+
+    pub fn exchange(&self, request: &request::Parts) -> Option<Exchange> {
         if !(self.records)(request.uri.path()) {
             return None;
         }
         self.tape.begin(Source::Proxy, &self.origin, &wire::request_head(request))
     }
 
-    fn failed(&self, exchange: Option<&Exchange>, failure: &Failure) -> Answer {
+    pub fn failed(&self, exchange: Option<&Exchange>, failure: &Failure) -> Answer {
         if let Some(exchange) = exchange {
             exchange.fail(failure);
         }
-        answer::unreachable(&self.origin, failure).map(Either::Right)
+        own(answer::unreachable(&self.origin, failure))
     }
 }
 
@@ -98,36 +125,45 @@ impl OfConnection {
         Self { forward, http2: OnceLock::new() }
     }
 
+    /// What all connections of its worker share.
+    pub fn forward(&self) -> &Forward {
+        &self.forward
+    }
+
     /// Forwards a request and answers it. Dropping the future is how a client goes away.
-    pub async fn answer(self: Arc<Self>, mut request: Request<Incoming>) -> Result<Answer, Infallible> {
+    pub async fn answer(self: Arc<Self>, mut request: Request<Incoming>) -> Result<Answer, Aborted> {
         let forward = &*self.forward;
         let upgrade = hop::asks_for_upgrade(request.version(), request.headers())
             .then(|| hyper::upgrade::on(&mut request));
         let (mut parts, body) = request.into_parts();
         if let Err(refusal) = forward.access.check(&mut parts) {
-            return Ok(answer::refused(refusal).map(Either::Right));
+            return Ok(own(answer::refused(refusal)));
         }
         let Some(url) = forward.upstream.url(&parts.uri) else {
-            return Ok(answer::bad_target().map(Either::Right));
+            return Ok(own(answer::bad_target()));
         };
         let version = parts.version;
         let stays = hop::keeps_alive(version, &parts.headers);
         parts.uri = url;
         parts.headers =
             hop::request_fields(&parts.headers, forward.host.as_ref(), version, upgrade.is_some());
-        let exchange = forward.exchange(&parts);
-        let patience = expects_continue(&parts).then(Patience::new);
-        let sent = Sent { exchange, patience, upgrade, version, stays };
-        match self.send(parts, body, &sent).await {
+        let mut sent = Sent { exchange: None, patience: None, upgrade, version, stays };
+        if let Some(live) = forward.live(&parts) {
+            let ruled: Ruled = Box::pin(Arc::clone(&self).ruled(live, parts, body, sent));
+            return ruled.await;
+        }
+        sent.exchange = forward.exchange(&parts);
+        sent.patience = expects_continue(&parts).then(Patience::new);
+        match self.send(parts, Either::Left(body), &sent).await {
             Ok(response) => Ok(sent.answered(forward, response)),
             Err(error) => Ok(forward.failed(sent.exchange.as_ref(), &Failure::of(&error))),
         }
     }
 
-    async fn send(
+    pub async fn send(
         &self,
         mut parts: request::Parts,
-        body: Incoming,
+        body: Either<Incoming, Gathered<Incoming>>,
         sent: &Sent,
     ) -> Result<Response<Incoming>, hyper_util::client::legacy::Error> {
         // An upgraded connection's bytes count as the body: see `upgrade`.
@@ -160,7 +196,7 @@ impl OfConnection {
 }
 
 impl Sent {
-    fn answered(self, forward: &Forward, mut response: Response<Incoming>) -> Answer {
+    pub fn answered(self, forward: &Forward, mut response: Response<Incoming>) -> Answer {
         let turned =
             (response.status() == StatusCode::SWITCHING_PROTOCOLS).then(|| hyper::upgrade::on(&mut response));
         let (mut parts, body) = response.into_parts();
@@ -174,7 +210,7 @@ impl Sent {
             (Some(client), Some(upstream)) => {
                 tokio::spawn(upgrade::relay(client, upstream, self.exchange));
                 adapt(&mut parts, self.version, true, self.stays);
-                Response::from_parts(parts, Either::Right(Full::default()))
+                own(Response::from_parts(parts, Full::default()))
             }
             (None, Some(_)) => {
                 let failure = Failure::new("", "101 Switching Protocols, which nobody had asked for".into());
@@ -195,12 +231,12 @@ impl Sent {
 }
 
 /// To the client's own connection.
-fn adapt(parts: &mut response::Parts, version: Version, upgrades: bool, stays: bool) {
+pub fn adapt(parts: &mut response::Parts, version: Version, upgrades: bool, stays: bool) {
     parts.headers = hop::response_fields(&parts.headers, version, upgrades, stays);
     parts.version = if version == Version::HTTP_2 { Version::HTTP_2 } else { Version::HTTP_11 };
 }
 
-fn expects_continue(request: &request::Parts) -> bool {
+pub fn expects_continue(request: &request::Parts) -> bool {
     request.version == Version::HTTP_11
         && request
             .headers

@@ -14,6 +14,9 @@
 //! body may be cut into other chunks on the wire than it came in, the length of an empty body comes last of the fields, and
 //! trailers reach a client of HTTP/1.1 if it has said that it takes them (`TE: trailers`, RFC 9110 §6.5.1).
 //!
+//! **Rules** (`ruled`) change that for exchanges that one of them matches, if there are any. All others, and a proxy without
+//! rules, take the path that is described here.
+//!
 //! **What it costs.** Under 0.3 ms to the first byte on a warm connection, nothing visible to a chunk; 2,000 streams at
 //! once. `benchmark/proxy` has the figures.
 //!
@@ -39,6 +42,7 @@ pub(crate) mod body;
 pub(crate) mod forward;
 mod hop;
 mod patience;
+pub(crate) mod ruled;
 mod selection;
 mod upgrade;
 
@@ -50,6 +54,7 @@ use crate::connect::Connector;
 use crate::error::{Error, Result};
 use crate::tape::Tape;
 use crate::upstream::Upstream;
+use claude_trace_core::interceptor::Registry;
 use forward::{Forward, OfConnection};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -80,6 +85,8 @@ pub struct Config {
     pub access: Access,
     /// What is recorded.
     pub selection: Selection,
+    /// Interceptors on the way of what passes.
+    pub live: Option<Arc<Registry>>,
 }
 
 /// A reverse proxy that listens.

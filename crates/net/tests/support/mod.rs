@@ -72,6 +72,7 @@ pub async fn proxy_with(upstream: &str, wish: Wish) -> Running {
         upstream: upstream.parse().unwrap(),
         access: wish.access,
         selection: wish.selection,
+        live: None,
     };
     let proxy = Proxy::bind(config, &connector, tape.clone()).await.unwrap();
     let address = proxy.address();

@@ -44,6 +44,7 @@ pub async fn forward_through(rules: &[&str], roots: &[&Authority], proxy: &str) 
         token: Token::random().unwrap(),
         ca,
         notices: Notices::new(Level::Warn, move |_, words| heard.lock().unwrap().push(words.to_owned())),
+        live: None,
     };
     let proxy = ForwardProxy::bind(config, &connector, tape.clone()).await.unwrap();
     let url = proxy.url();

@@ -24,6 +24,16 @@ impl Mistake {
         between.is_some_and(|between| !between.contains(&b'\n'))
     }
 
+    /// Which rule and which field; may be empty.
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+
+    /// What is wrong, and what is allowed.
+    pub fn words(&self) -> &str {
+        &self.words
+    }
+
     /// From 1.
     pub fn line(&self) -> usize {
         self.line

@@ -210,8 +210,15 @@ fn headers(reader: &mut Reader, table: &Table<'_>) -> Vec<HeaderChange> {
     empty(reader, &table, &["set", "add", "remove"]);
     let removed = checked(reader, &table, "remove", check::header_name);
     let mut changes: Vec<_> = removed.into_iter().map(|name| HeaderChange::Remove { name }).collect();
+    let mut last = String::new();
     for (name, value) in fields(reader, &table, "set") {
-        changes.push(HeaderChange::Set { name, value });
+        // Of a list the first takes the place of what stands there, and the others come to it.
+        let is_same = std::mem::replace(&mut last, name.clone()) == name;
+        changes.push(if is_same {
+            HeaderChange::Add { name, value }
+        } else {
+            HeaderChange::Set { name, value }
+        });
     }
     for (name, value) in fields(reader, &table, "add") {
         changes.push(HeaderChange::Add { name, value });

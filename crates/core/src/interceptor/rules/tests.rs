@@ -31,7 +31,7 @@ match = { host = "api.anthropic.com", path = ["/v1/messages", "/v1/messages/*"],
 [rule.request]
 delay = "250ms"
 headers.remove = ["x-old"]
-headers.set = { "X-New" = "1", "x-other" = "2" }
+headers.set = { "X-New" = "1", "x-other" = ["2", "3"] }
 headers.add = { "anthropic-beta" = ["a", "b"] }
 replace = [{ find = "a", with = "b" }, { regex = '(?i)c(\d)', with = '$1$$' }]
 [rule.response]
@@ -59,8 +59,9 @@ block.abort = true
     assert_eq!(rules.len(), 4);
     let headers = &rules.0[3];
     let changes: Vec<String> = headers.request.headers.iter().map(|change| format!("{change:?}")).collect();
-    assert_eq!(changes.len(), 5);
+    assert_eq!(changes.len(), 6);
     assert!(changes[0].starts_with("Remove") && changes[1].contains("X-New"), "{changes:?}");
+    assert!(changes[2].starts_with("Set") && changes[3].starts_with("Add"), "{changes:?}");
     assert!(!rules.registry().is_empty());
 }
 

@@ -1,0 +1,245 @@
+//! The way of an exchange that rules match: what they say happens to what goes on.
+//!
+//! **Nobody else comes here.** A proxy without rules, and an exchange that none matches, take the path of `forward`.
+//!
+//! **What is on record** is what was said on the wire to the upstream: the request as it went there, the response as it came
+//! from there. What the rules did stands beside it (`trace.rules`), in the spool before the bytes that it tells of are
+//! passed on. Of a request that is blocked there is the request as it came, and the answer that we gave.
+//!
+//! **A stream stays a stream** (`stream`). An event goes on when its last byte has come, and after the wait that a rule asks for; the
+//! next frame of the upstream's is asked for when all before it has gone on, so back-pressure is what it was.
+//!
+//! **A whole body** (`whole`), of a request or of a response that is no stream, is gathered where a rule replaces in it, up to
+//! [`MAX_BODY_BYTES`]; a larger one passes as it comes. Its length is written anew if it changes.
+//!
+//! **Encodings.** Where rules look at what comes back, the upstream is asked for `identity`. What is encoded nonetheless is
+//! decoded, and goes on decoded if it is a stream or has changed.
+//!
+//! **What cannot be done is not done**, and said (`unread` in the mark): then the bytes pass as they came. An interceptor that fails
+//! is out of the exchange (`interceptor::live`).
+
+mod fields;
+mod gathered;
+mod instead;
+mod stream;
+mod whole;
+
+pub use gathered::Gathered;
+
+use super::body::ResponseBody;
+use super::forward::{Answer, Own, Sent, adapt, expects_continue};
+use super::patience::Patience;
+use super::{forward::OfConnection, hop};
+use crate::failure::Failure;
+use crate::tape::Exchange;
+use crate::wire;
+use bytes::Bytes;
+use claude_trace_core::interceptor::live::{Live, Part};
+use claude_trace_core::message::{Framing, Hints};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, request, response};
+use http_body::Body;
+use http_body_util::{BodyExt, Either};
+use hyper::body::Incoming;
+use std::fmt;
+use std::sync::Arc;
+use stream::Events;
+
+/// A body that is larger passes as it comes. An API takes no larger request.
+pub const MAX_BODY_BYTES: usize = 32 << 20;
+
+/// A rule breaks the client's connection off.
+#[derive(Debug)]
+pub struct Aborted;
+
+impl fmt::Display for Aborted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a rule breaks the connection off")
+    }
+}
+
+impl std::error::Error for Aborted {}
+
+impl OfConnection {
+    /// Forwards a request that `live` is on the way of, and answers it. Dropping the future is how a client goes away.
+    pub async fn ruled(
+        self: Arc<Self>,
+        mut live: Live,
+        mut parts: request::Parts,
+        body: Incoming,
+        mut sent: Sent,
+    ) -> Result<Answer, Aborted> {
+        let plan = live.request(&wire::request_head_to(&parts.uri.to_string(), &parts));
+        fields::apply(&mut parts.headers, &plan.changes);
+        if let Some(instead) = plan.instead {
+            let exchange = self.forward().exchange(&parts);
+            say(&mut live, exchange.as_ref());
+            return instead::answer(instead, &parts, body, exchange, plan.wait, &sent).await;
+        }
+        let is_upgrade = sent.upgrade.is_some();
+        let body = if live.looks_at(Part::RequestBody) && !is_upgrade {
+            Either::Right(request_body(&mut live, &mut parts, body).await)
+        } else {
+            Either::Left(body)
+        };
+        if (live.looks_at(Part::ResponseBody) || live.looks_at(Part::Events)) && !is_upgrade {
+            parts.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
+        sent.exchange = self.forward().exchange(&parts);
+        sent.patience = expects_continue(&parts).then(Patience::new);
+        say(&mut live, sent.exchange.as_ref());
+        tokio::time::sleep(plan.wait).await;
+        let is_head = parts.method == Method::HEAD;
+        let url = parts.uri.to_string();
+        match self.send(parts, body, &sent).await {
+            Ok(response) => Ok(self.ruled_answer(live, response, sent, is_head, &url).await),
+            Err(error) => Ok(self.forward().failed(sent.exchange.as_ref(), &Failure::of(&error))),
+        }
+    }
+
+    async fn ruled_answer(
+        &self,
+        mut live: Live,
+        response: Response<Incoming>,
+        sent: Sent,
+        is_head: bool,
+        url: &str,
+    ) -> Answer {
+        if sent.upgrade.is_some() || response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return sent.answered(self.forward(), response);
+        }
+        let (mut parts, body) = response.into_parts();
+        let head = wire::response_head(&parts);
+        let Sent { exchange, patience, version, stays, .. } = sent;
+        if let Some(exchange) = &exchange {
+            exchange.response_head(&head);
+            // There may be more to say when all of it has come.
+            exchange.hold();
+        }
+        if let Some(patience) = &patience {
+            patience.answered();
+        }
+        let way = Way::of(&live, &parts, is_head || body.is_end_stream(), url);
+        let plan = live.response(&head);
+        adapt(&mut parts, version, false, stays);
+        fields::apply(&mut parts.headers, &plan.changes);
+        if let Way::Passes(Some(why)) = &way {
+            live.unread(Part::ResponseBody, why);
+        }
+        say(&mut live, exchange.as_ref());
+        let body = ResponseBody::new(body, exchange.clone(), patience);
+        tokio::time::sleep(plan.wait).await;
+        match way {
+            Way::Passes(_) => {
+                if let Some(exchange) = &exchange {
+                    exchange.release();
+                }
+                Response::from_parts(parts, Either::Left(body))
+            }
+            Way::Events => match Events::new(live, body, exchange, &parts.headers) {
+                Ok(events) => {
+                    fields::of_another_body(&mut parts.headers);
+                    Response::from_parts(parts, own(events))
+                }
+                Err(body) => Response::from_parts(parts, Either::Left(body)),
+            },
+            Way::Whole => {
+                let body = response_body(&mut live, &mut parts, body).await;
+                if let Some(exchange) = &exchange {
+                    say(&mut live, Some(exchange));
+                    exchange.release();
+                }
+                Response::from_parts(parts, own(body))
+            }
+        }
+    }
+}
+
+/// What becomes of a response's body.
+enum Way {
+    /// It passes as it comes; if rules would have looked at it, why not.
+    Passes(Option<String>),
+    Events,
+    Whole,
+}
+
+impl Way {
+    fn of(live: &Live, parts: &response::Parts, is_empty: bool, url: &str) -> Self {
+        if is_empty {
+            return Self::Passes(None);
+        }
+        let content_type = parts.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+        let is_stream = Hints { content_type, url: url.as_bytes() }.framing() == Some(Framing::Sse);
+        match (is_stream, live.looks_at(Part::Events), live.looks_at(Part::ResponseBody)) {
+            (true, true, _) => Self::Events,
+            (true, false, true) => {
+                Self::Passes(Some("it is a stream of events, which `events.replace` is for".into()))
+            }
+            (false, _, true) => match whole::why_no_text(&parts.headers) {
+                None => Self::Whole,
+                why => Self::Passes(why),
+            },
+            _ => Self::Passes(None),
+        }
+    }
+}
+
+fn own(
+    body: impl Body<Data = Bytes, Error = super::body::Broken> + Send + 'static,
+) -> Either<ResponseBody, Own> {
+    Either::Right(body.boxed_unsync())
+}
+
+/// Tells the record what was done, if there is news.
+fn say(live: &mut Live, exchange: Option<&Exchange>) {
+    if let (Some(exchange), Some(mark)) = (exchange, live.mark()) {
+        exchange.rules(&mark);
+    }
+}
+
+/// Gathers a request's body and has it looked at. The fields that go with it are right afterwards.
+async fn request_body(live: &mut Live, parts: &mut request::Parts, body: Incoming) -> Gathered<Incoming> {
+    if body.is_end_stream() {
+        return Gathered::passing(body);
+    }
+    if let Some(why) = whole::why_no_text(&parts.headers) {
+        live.unread(Part::RequestBody, &why);
+        return Gathered::passing(body);
+    }
+    let mut gathered = Gathered::up_to(body, MAX_BODY_BYTES).await;
+    // The client was told to go on by our asking for it.
+    parts.headers = hop::fields_without(std::mem::take(&mut parts.headers), &EXPECT);
+    look(live, true, &mut parts.headers, &mut gathered);
+    gathered
+}
+
+/// The same of a response's.
+async fn response_body(
+    live: &mut Live,
+    parts: &mut response::Parts,
+    body: ResponseBody,
+) -> Gathered<ResponseBody> {
+    let mut gathered = Gathered::up_to(body, MAX_BODY_BYTES).await;
+    look(live, false, &mut parts.headers, &mut gathered);
+    gathered
+}
+
+fn look<B>(live: &mut Live, is_request: bool, headers: &mut HeaderMap, gathered: &mut Gathered<B>) {
+    let part = if is_request { Part::RequestBody } else { Part::ResponseBody };
+    let bytes = match gathered.whole() {
+        Ok(bytes) => bytes,
+        // It broke off: nobody gets it.
+        Err(None) => return,
+        Err(Some(why)) => return live.unread(part, why),
+    };
+    let encoding = headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes).unwrap_or_default();
+    match whole::decoded(encoding, &bytes) {
+        Ok(text) => {
+            if let Some(new) = live.body(is_request, &text) {
+                fields::of_whole_body(headers, new.len());
+                gathered.put(new.into());
+            }
+        }
+        Err(why) => live.unread(part, &why),
+    }
+}
