@@ -10,7 +10,7 @@ const path = require('node:path');
 
 /**
  * @typedef {{ port: number, pids: () => number[], stop: (requests: number) => Promise<void> }} Started
- * @typedef {{ id: string, title: string, version: () => string | null, start: (upstream: number, folder: string) => Promise<Started> }} Contender
+ * @typedef {{ id: string, title: string, isAskedFor?: boolean, version: () => string | null, start: (upstream: number, folder: string) => Promise<Started> }} Contender
  */
 
 const ROOT = path.join(__dirname, '../..');
@@ -70,14 +70,18 @@ const direct = {
   start: async (upstream) => ({ port: upstream, pids: () => [], stop: async () => {} }),
 };
 
-/** @type {Contender} */
-const ours = {
-  id: 'ours',
-  title: 'ours',
-  version: () => said(COMMAND, '--version')?.trim() ?? null,
+/** @param {{ id: string, title: string, program?: string, rules?: string, asked?: boolean }} what @returns {Contender} */
+const ours = ({ id, title, program = COMMAND, rules, asked = false }) => ({
+  id,
+  title,
+  isAskedFor: asked,
+  version: () => said(program, '--version')?.trim() ?? null,
   async start(upstream, folder) {
+    const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'claude-trace-rules-')), 'rules.toml');
+    if (rules !== undefined) fs.writeFileSync(file, rules);
+    const with_rules = rules === undefined ? [] : ['--rules', file];
     const runtime = fs.mkdtempSync(path.join(fs.existsSync('/dev/shm') ? '/dev/shm' : os.tmpdir(), 'claude-trace-benchmark-'));
-    const child = spawn(COMMAND, ['proxy', '--json', '--upstream', `http://127.0.0.1:${upstream}`, '--log-dir', folder], {
+    const child = spawn(program, ['proxy', '--json', '--upstream', `http://127.0.0.1:${upstream}`, '--log-dir', folder, ...with_rules], {
       env: { ...process.env, CLAUDE_TRACE_RUNTIME_DIR: runtime, CLAUDE_TRACE_LOG_LEVEL: 'warn' },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
@@ -85,13 +89,19 @@ const ours = {
     const stop = async (/** @type {number} */ requests) => {
       await ended(child, 'SIGINT');
       fs.rmSync(runtime, { recursive: true, force: true });
+      fs.rmSync(path.dirname(file), { recursive: true, force: true });
       const lines = fs.readdirSync(folder).map((name) => countLines(path.join(folder, name)));
       const recorded = lines.reduce((sum, count) => sum + count, 0);
       if (recorded !== requests) throw new Error(`${recorded} of ${requests} exchanges are on record`);
     };
     return { port: Number(new URL(url).port), pids: () => family(Number(child.pid)), stop };
   },
-};
+});
+
+/** Rules that no request of the benchmark is for. */
+const ELSEWHERE = '[[rule]]\nname = "elsewhere"\nmatch.path = "/elsewhere"\nevents.replace = [{ find = "a", with = "b" }]\n';
+/** Every event is looked at, and none has it. */
+const EVERYWHERE = '[[rule]]\nname = "everywhere"\nevents.replace = [{ find = "nowhere to be found", with = "b" }]\n';
 
 /** @param {string} file */
 function countLines(file) {
@@ -156,7 +166,16 @@ const mitmproxy = (program, records) => ({
   },
 });
 
-/** @param {{ nginx: string, mitmdump: string }} programs */
-const contenders = (programs) => [direct, ours, nginx(programs.nginx), mitmproxy(programs.mitmdump, false), mitmproxy(programs.mitmdump, true)];
+/** @param {{ nginx: string, mitmdump: string, before?: string }} programs */
+const contenders = (programs) => [
+  direct,
+  ours({ id: 'ours', title: 'ours' }),
+  ...(programs.before ? [ours({ id: 'before', title: 'ours, another build', program: programs.before })] : []),
+  ours({ id: 'ours-unmatched', title: 'ours, rules for others', rules: ELSEWHERE, asked: true }),
+  ours({ id: 'ours-rules', title: 'ours, rules for events', rules: EVERYWHERE, asked: true }),
+  nginx(programs.nginx),
+  mitmproxy(programs.mitmdump, false),
+  mitmproxy(programs.mitmdump, true),
+];
 
 module.exports = { contenders };

@@ -16,7 +16,9 @@ const USAGE = `node benchmark/proxy/run.js [OPTIONS]
 
   --rounds N           default 3
   --streams LIST       default 1,100,2000
-  --only LIST          of direct, ours, nginx, mitmproxy, mitmproxy-record; default: those that are installed
+  --only LIST          of direct, ours, nginx, mitmproxy, mitmproxy-record; default: those that are installed. And
+                       of ours-unmatched (rules for other requests), ours-rules (rules for every event)
+  --before PROGRAM     another build of the command, held against this one (before)
   --nginx PROGRAM      default: nginx of the PATH
   --mitmdump PROGRAM   default: mitmdump of the PATH
   --json FILE          writes all samples
@@ -51,6 +53,7 @@ async function main() {
       only: { type: 'string' },
       nginx: { type: 'string', default: 'nginx' },
       mitmdump: { type: 'string', default: 'mitmdump' },
+      before: { type: 'string' },
       json: { type: 'string' },
       append: { type: 'boolean', default: false },
       seed: { type: 'string', default: '1' },
@@ -59,7 +62,7 @@ async function main() {
     },
   });
   if (values.help) return console.log(USAGE);
-  const asked = contenders(values).filter(({ id }) => values.only === undefined || values.only.split(',').includes(id));
+  const asked = contenders(values).filter(({ id, isAskedFor }) => (values.only === undefined ? !isAskedFor : values.only.split(',').includes(id)));
   const there = asked.map((contender) => ({ ...contender, is: contender.version() })).filter(({ is, title }) => is !== null || console.log(`${title} is not installed`));
   const loads = values.streams.split(',').map((streams) => loadOf(Number(streams), values.quick));
   const random = randomFrom(Number(values.seed));

@@ -29,9 +29,9 @@ pub struct Mark {
     /// Events that it was not given: they are too large.
     #[serde(skip_serializing_if = "is_zero")]
     passed: u64,
-    /// Why it was not given a body or a stream.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unread: Option<String>,
+    /// What it was not given, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unread: Vec<String>,
     /// Why it is out of the exchange.
     #[serde(skip_serializing_if = "Option::is_none")]
     failed: Option<String>,
@@ -78,8 +78,8 @@ impl Mark {
         self.passed += events;
     }
 
-    pub(super) fn unread(&mut self, why: &str) {
-        self.unread = Some(why.to_owned());
+    pub(super) fn unread(&mut self, is_request: bool, why: &str) {
+        self.unread.push(format!("{}: {why}", side(is_request)));
     }
 
     pub(super) fn failed(&mut self, reason: &str) {

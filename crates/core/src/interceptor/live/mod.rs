@@ -217,7 +217,7 @@ impl Live {
     /// Says that a part could not be given to those who want it, and why.
     pub fn unread(&mut self, part: Part, why: &str) {
         for index in self.wanting(|hooks| part.of(hooks)) {
-            self.marks[index].unread(why);
+            self.marks[index].unread(part == Part::RequestBody, why);
             self.has_news = true;
         }
     }

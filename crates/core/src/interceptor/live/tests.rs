@@ -248,7 +248,7 @@ fn a_request_that_is_blocked_is_shown_to_nobody_behind() {
     let plan = live.request(b"POST https://api.example/v1/messages HTTP/1.1\r\n");
     let Some(Instead::Answer(reply)) = plan.instead else { panic!("it is blocked") };
     let body: Value = serde_json::from_slice(&reply.body).unwrap();
-    let error = json!({"type": "overloaded_error", "message": "blocked by rule \"no\""});
+    let error = json!({"type": "overloaded_error", "message": "claude-trace: blocked by rule \"no\""});
     assert_eq!((reply.status, &body["error"]), (529, &error));
     assert_eq!(plan.wait, Duration::ZERO);
     assert_eq!(mark(&mut live), json!([{"name": "no", "answered": 529}]));
@@ -276,7 +276,10 @@ fn bodies_are_replaced_and_json_stays_json() {
     assert_eq!(String::from_utf8(changed).unwrap(), r#"{"a":"my <**> text"}"#);
     live.unread(Part::RequestBody, "it is too large");
     let mark = mark(&mut live);
-    assert_eq!(mark[0], json!({"name": "both", "bodies": ["request"], "unread": "it is too large"}));
+    assert_eq!(
+        mark[0],
+        json!({"name": "both", "bodies": ["request"], "unread": ["request: it is too large"]})
+    );
     assert!(mark[1]["failed"].as_str().unwrap().contains("no JSON"), "{mark}");
     assert_eq!(live.body(true, b"plain text").as_deref(), None, "who failed is out");
 }

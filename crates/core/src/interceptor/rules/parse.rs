@@ -347,7 +347,8 @@ fn instead(reader: &mut Reader, table: &Table<'_>, name: &str) -> Option<Instead
             let kind =
                 reader.text(&table, "type").map_or_else(|| kind_of(status).to_owned(), |(kind, _)| kind);
             let message = reader.text(&table, "message");
-            let message = message.map_or_else(|| format!("blocked by rule {name:?}"), |(message, _)| message);
+            let message = message
+                .map_or_else(|| format!("claude-trace: blocked by rule {name:?}"), |(message, _)| message);
             headers.push(("content-type".into(), "application/json".into()));
             let error = serde_json::json!({"type": kind, "message": message});
             serde_json::json!({"type": "error", "error": error}).to_string().into_bytes()

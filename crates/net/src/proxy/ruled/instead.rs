@@ -1,7 +1,7 @@
 //! What a client gets in place of an exchange.
 
 use super::super::forward::{Answer, Sent, adapt, expects_continue, own};
-use super::{Aborted, fields};
+use super::{Aborted, fields, pause};
 use crate::failure::Failure;
 use crate::tape::Exchange;
 use crate::wire;
@@ -37,7 +37,7 @@ pub async fn answer(
     if let Some(exchange) = &exchange {
         exchange.request_end();
     }
-    tokio::time::sleep(wait).await;
+    pause(wait).await;
     match instead {
         Instead::Abort => {
             if let Some(exchange) = &exchange {

@@ -43,6 +43,7 @@ use http_body_util::{BodyExt, Either};
 use hyper::body::Incoming;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 use stream::Events;
 
 /// A body that is larger passes as it comes. An API takes no larger request.
@@ -88,7 +89,7 @@ impl OfConnection {
         sent.exchange = self.forward().exchange(&parts);
         sent.patience = expects_continue(&parts).then(Patience::new);
         say(&mut live, sent.exchange.as_ref());
-        tokio::time::sleep(plan.wait).await;
+        pause(plan.wait).await;
         let is_head = parts.method == Method::HEAD;
         let url = parts.uri.to_string();
         match self.send(parts, body, &sent).await {
@@ -128,7 +129,7 @@ impl OfConnection {
         }
         say(&mut live, exchange.as_ref());
         let body = ResponseBody::new(body, exchange.clone(), patience);
-        tokio::time::sleep(plan.wait).await;
+        pause(plan.wait).await;
         match way {
             Way::Passes(_) => {
                 if let Some(exchange) = &exchange {
@@ -188,6 +189,13 @@ fn own(
     body: impl Body<Data = Bytes, Error = super::body::Broken> + Send + 'static,
 ) -> Either<ResponseBody, Own> {
     Either::Right(body.boxed_unsync())
+}
+
+/// Waits; not at all where nothing was asked for: a timer has whole milliseconds.
+async fn pause(wait: Duration) {
+    if !wait.is_zero() {
+        tokio::time::sleep(wait).await;
+    }
 }
 
 /// Tells the record what was done, if there is news.
