@@ -7,7 +7,7 @@ const path = require('node:path');
 const { test } = require('node:test');
 const { Running, startProxy, stopProxy } = require('./support/command');
 const { readLog, requestBody, responseBody } = require('./support/log');
-const { CLIENTS } = require('./support/mcp');
+const { CLIENTS, ofMethod } = require('./support/mcp');
 const { freshFolder, loaderPath } = require('./support/run-client');
 
 /**
@@ -47,7 +47,8 @@ function assertAllOnRecord(records, account) {
 function assertMessagesAreNamed(records) {
   for (const { value } of records) {
     const { request, trace } = value;
-    if (request.body === null) assert.equal(trace.jsonrpc, undefined);
+    if (request.headers['last-event-id']) assert.deepEqual([trace.jsonrpc.from, trace.jsonrpc.kind, trace.jsonrpc.method], ['client', 'resumed', 'tools/call']);
+    else if (request.body === null) assert.equal(trace.jsonrpc, undefined);
     else assert.deepEqual([trace.jsonrpc.from, trace.jsonrpc.method, trace.jsonrpc.id], ['client', request.body.method, request.body.id]);
   }
   const [resumed] = records.filter(({ value }) => value.request.headers['last-event-id']);
@@ -55,7 +56,17 @@ function assertMessagesAreNamed(records) {
   const [begun] = records.filter(({ value }) => value.request.body?.params?.name === 'count');
   assert.equal(begun.value.trace.jsonrpc.progress_token, begun.value.request.body.params._meta.progressToken);
   assert.doesNotMatch(begun.value.response.body_raw, /counted to 4/);
+  assert.equal(resumed.value.trace.jsonrpc.id, begun.value.request.body.id);
+  assert.equal(begun.value.trace.jsonrpc.answer_event, undefined);
+  for (const { value } of records) {
+    const { answer_event: at, id } = value.trace.jsonrpc ?? {};
+    if (at !== undefined) assert.deepEqual([dataOf(value.response.body_raw)[at].id, 'result' in dataOf(value.response.body_raw)[at]], [id, true]);
+  }
+  assert.ok(resumed.value.trace.jsonrpc.answer_event >= 0, 'the answer came in the resumed stream');
 }
+
+/** What the events of a stream say; the first, from which it can be resumed, says nothing. @param {string} body */
+const dataOf = (body) => [...body.matchAll(/^data: ?(.*)$/gm)].map(([, data]) => JSON.parse(data || '{}'));
 
 for (const [name, way] of /** @type {const} */ ([
   ['the proxy', 'proxy'],
@@ -81,5 +92,21 @@ for (const [name, way] of /** @type {const} */ ([
     const records = readLog(cwd || through.cwd);
     assertAllOnRecord(records, through.account);
     assertMessagesAreNamed(records);
+  });
+}
+
+for (const json of [false, true]) {
+  test(`an error is told by the record, whether the server answers in ${json ? 'JSON' : 'a stream of events'}`, async () => {
+    const { startServer } = await import('./clients/mcp/http-server.mjs');
+    const server = await startServer({ enableJsonResponse: json });
+    const cwd = freshFolder();
+    const env = { CLAUDE_TRACE_HOSTS: new URL(server.url).host };
+    const client = new Running(['--require', loaderPath(), path.join(CLIENTS, 'http-refused.mjs'), server.url], { program: NODE, env, cwd });
+    const { code, stdout, stderr } = await client.ended;
+    await server.stop();
+    assert.deepEqual([code, stderr, stdout], [0, stderr, 'refused: [-32601,"MCP error -32601: Method not found"]\n']);
+    const [{ trace, response }] = ofMethod(readLog(cwd), 'resources/read');
+    assert.deepEqual(trace.jsonrpc.error, { code: -32601, message: 'Method not found' });
+    assert.equal(trace.jsonrpc.answer_event, json ? undefined : dataOf(response.body_raw).findIndex((message) => message.error));
   });
 }

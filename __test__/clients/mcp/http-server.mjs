@@ -42,9 +42,10 @@ function watch(request, response) {
   return entry;
 }
 
-export async function startServer() {
+/** @param {object} [options] of the transport */
+export async function startServer(options) {
   const mcp = makeServer();
-  const transport = new StreamableHTTPServerTransport({ sessionIdGenerator: () => 'session-1', eventStore: new EventStore(), retryInterval: 10 });
+  const transport = new StreamableHTTPServerTransport({ sessionIdGenerator: () => 'session-1', eventStore: new EventStore(), retryInterval: 10, ...options });
   await mcp.connect(transport);
   const account = [];
   const server = http.createServer(async (request, response) => {

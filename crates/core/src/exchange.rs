@@ -151,6 +151,17 @@ pub struct Earlier {
     pub id: String,
     /// Those of its events.
     pub ids: Ids,
+    /// The JSON-RPC request that it was to answer and did not.
+    pub unanswered: Option<Unanswered>,
+}
+
+/// A JSON-RPC request whose answer has not come yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unanswered {
+    /// What it asks for.
+    pub method: String,
+    /// Its id, as it is spelled.
+    pub id: String,
 }
 
 /// A finished (or cut-off) exchange: what a record is made from. Borrows from the spool.

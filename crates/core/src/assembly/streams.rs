@@ -87,7 +87,11 @@ impl Streams {
             return;
         }
         let place = Place::of(RequestHead::parse(exchange.request_head).line.target);
-        let earlier = Arc::new(Earlier { id: exchange.id.to_owned(), ids: streamed.ids });
+        let earlier = Arc::new(Earlier {
+            id: exchange.id.to_owned(),
+            ids: streamed.ids,
+            unanswered: streamed.unanswered,
+        });
         let mut known = self.lock();
         known.ids += earlier.ids.len();
         known.streams.push_back(Stream { place, earlier });

@@ -73,8 +73,12 @@ pub fn write_changed_line<'a>(
     if exchange.zero_latency {
         record.member("zeroLatency").extend_from_slice(b"true");
     }
-    let streamed = response.as_ref().and_then(|response| stream::of(exchange, response));
-    trace::write(exchange, &request, response.as_ref(), streamed.as_ref(), record.member("trace"));
+    let mut streamed = response.as_ref().and_then(|response| stream::of(exchange, response));
+    let unanswered =
+        trace::write(exchange, &request, response.as_ref(), streamed.as_ref(), record.member("trace"));
+    if let Some(streamed) = &mut streamed {
+        streamed.unanswered = unanswered;
+    }
     if options.derive
         && let Some(response) = &response
         && let Some(derived) = derived::of(exchange, response, streamed.as_ref())

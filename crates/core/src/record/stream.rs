@@ -2,7 +2,7 @@
 //! earlier exchange had already. Splitting costs 20 ns an event; data is not looked at.
 
 use super::Message;
-use crate::exchange::{Earlier, Exchange};
+use crate::exchange::{Earlier, Exchange, Unanswered};
 use crate::message::{Framing, Hints};
 use crate::sse::{Gathered, Id, Ids, Parser};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -25,6 +25,8 @@ pub struct Streamed {
     pub replayed: Vec<(u64, u64)>,
     /// What the stream can be resumed from, and recognised by in the one that resumes it.
     pub ids: Ids,
+    /// The JSON-RPC request that it was to answer and did not.
+    pub unanswered: Option<Unanswered>,
 }
 
 impl Streamed {
@@ -36,10 +38,15 @@ impl Streamed {
 
 /// `None`: the response is no stream of server-sent events, or reading it failed, which is our bug and costs nothing else.
 pub(super) fn of(exchange: &Exchange, response: &Message) -> Option<Streamed> {
-    let hints = Hints { content_type: &response.content_type, url: b"" };
-    (hints.framing() == Some(Framing::Sse))
+    is_one(response)
         .then(|| catch_unwind(AssertUnwindSafe(|| read(response, exchange.earlier))).ok())
         .flatten()
+}
+
+/// Whether the response is a stream of server-sent events.
+pub(super) fn is_one(response: &Message) -> bool {
+    let hints = Hints { content_type: &response.content_type, url: b"" };
+    hints.framing() == Some(Framing::Sse)
 }
 
 fn read(response: &Message, earlier: Option<&Earlier>) -> Streamed {

@@ -2,6 +2,7 @@
 
 mod derived;
 mod golden;
+mod jsonrpc;
 mod recovery;
 mod streams;
 mod upstream;

@@ -6,16 +6,17 @@ use serde::de::IgnoredAny;
 
 use super::json::{self, Object};
 use super::{FORMAT_VERSION, Message, Streamed, jsonrpc, time};
-use crate::exchange::{Chunk, End, Exchange, Source};
+use crate::exchange::{Chunk, End, Exchange, Source, Unanswered};
 use crate::head::ResponseHead;
 
+/// Writes it. What it returns: see [`jsonrpc::write`].
 pub(super) fn write(
     exchange: &Exchange,
     request: &Message,
     response: Option<&Message>,
     streamed: Option<&Streamed>,
     out: &mut Vec<u8>,
-) {
+) -> Option<Unanswered> {
     let chunks: &[Chunk] = exchange.response.as_ref().map_or(&[], |response| &response.chunks);
     let mut trace = Object::begin(out);
     json::integer(FORMAT_VERSION, trace.member("v"));
@@ -70,12 +71,13 @@ pub(super) fn write(
         let replayed = streamed.map_or(&[][..], |streamed| &streamed.replayed);
         write_resumes(&earlier.id, replayed, trace.member("resumes"));
     }
-    jsonrpc::write(exchange, request, response, &mut trace);
+    let unanswered = jsonrpc::write(exchange, request, response, &mut trace);
     // Ours, on one line; a part of it would break the line.
     if serde_json::from_slice::<IgnoredAny>(exchange.rules).is_ok() && !exchange.rules.contains(&b'\n') {
         trace.member("rules").extend_from_slice(exchange.rules);
     }
     trace.end();
+    unanswered
 }
 
 fn write_resumes(id: &str, replayed: &[(u64, u64)], out: &mut Vec<u8>) {

@@ -2,7 +2,7 @@
 //! tested with. `BLESS=1 cargo test` writes the file anew.
 
 use super::*;
-use crate::exchange::Earlier;
+use crate::exchange::{Earlier, Unanswered};
 use crate::interceptor::{Account, Annotation, Changes, Edit, Failure};
 use crate::record::write_changed_line;
 
@@ -190,6 +190,24 @@ fn written() -> String {
         exchange.source = Source::Proxy;
         exchange.rules =
             br#"[{"name":"mask","replaced":2},{"name":"slow","delayed_ms":250,"headers":["request"]}]"#;
+    });
+    let progress = b"id: a-1\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progress\":1}}\n\n";
+    let error = b"id: a-2\ndata: {\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{\"code\":-32602,\"message\":\"unknown tool\"}}\n\n";
+    add("mcp-streamed-error", &|exchange| {
+        exchange.request_head =
+            b"POST http://127.0.0.1:3000/mcp HTTP/1.1\r\ncontent-type: application/json\r\n";
+        let call = br#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"none"}}"#;
+        exchange.request_chunks = chunks(0, &[call]);
+        exchange.response.as_mut().unwrap().chunks = chunks(12, &[progress, error]);
+    });
+    let mut earlier = streams::earlier(&["a-1"]);
+    earlier.unanswered = Some(Unanswered { method: "tools/call".into(), id: "7".into() });
+    let earlier: &'static Earlier = Box::leak(Box::new(earlier));
+    add("mcp-resumed", &|exchange| {
+        exchange.request_head = b"GET http://127.0.0.1:3000/mcp HTTP/1.1\r\nlast-event-id: a-1\r\n";
+        exchange.request_chunks.clear();
+        exchange.response.as_mut().unwrap().chunks = chunks(12, &[error]);
+        exchange.earlier = Some(earlier);
     });
     lines.push_str(&intercepted());
     lines

@@ -7,7 +7,7 @@ use crate::sse::{Gathered, Id};
 pub(super) fn earlier(ids: &[&str]) -> Earlier {
     let mut gathered = Gathered::default();
     ids.iter().filter_map(|id| Id::of(id.as_bytes())).for_each(|id| gathered.add(id));
-    Earlier { id: "s1.0.7".into(), ids: gathered.into_ids(None, None) }
+    Earlier { id: "s1.0.7".into(), ids: gathered.into_ids(None, None), unanswered: None }
 }
 
 fn written(exchange: &Exchange) -> (serde_json::Value, Option<Streamed>) {
