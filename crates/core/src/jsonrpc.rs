@@ -3,9 +3,19 @@
 //! Pure, and strict: what does not say `"jsonrpc":"2.0"`, or is no valid JSON, is no message. A program that logs JSON to
 //! the wrong stream is not taken for one that speaks the protocol.
 
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::sync::LazyLock;
+
+/// Inside a string the quotes would be escaped.
+static KEY: LazyLock<Finder> = LazyLock::new(|| Finder::new(b"\"jsonrpc\""));
+
+/// Whether a text may be a message, or a batch. Spares all others the parsing.
+pub fn is_likely(text: &[u8]) -> bool {
+    KEY.find(text).is_some()
+}
 
 /// What a message is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +116,19 @@ impl<'a> Message<'a> {
             _ => return None,
         };
         telling.token.map(RawValue::get).filter(|token| is_scalar(token))
+    }
+
+    /// The tool that this request calls.
+    pub fn tool(&self) -> Option<Cow<'a, str>> {
+        #[derive(Deserialize)]
+        struct Call<'a> {
+            #[serde(borrow)]
+            name: Option<Cow<'a, str>>,
+        }
+        if self.kind != Kind::Request || self.method.as_deref() != Some("tools/call") {
+            return None;
+        }
+        self.params::<Call>()?.name
     }
 
     /// The id of the request that this notification takes back, as it is spelled.
@@ -238,6 +261,9 @@ mod tests {
         )
         .unwrap();
         assert_eq!((asks.progress_token(), tells.progress_token()), (Some("\"p\""), Some("\"p\"")));
+        assert_eq!((asks.tool(), tells.tool()), (None, None));
+        let calls = br#"{"method":"tools/call","params":{"arguments":{"name":1},"name":"a\"b"},"jsonrpc":"2.0","id":1}"#;
+        assert_eq!(Message::parse(calls).unwrap().tool().as_deref(), Some("a\"b"));
         let cancels = Message::parse(
             br#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}"#,
         )
@@ -328,7 +354,7 @@ mod tests {
         #[test]
         fn takes_any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
             if let Some(message) = Message::parse(&bytes) {
-                let _ = (message.progress_token(), message.cancels(), message.error());
+                let _ = (message.progress_token(), message.cancels(), message.error(), message.tool());
             }
             let _ = batch(&bytes);
         }

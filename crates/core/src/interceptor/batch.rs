@@ -46,9 +46,21 @@ pub struct Event<'a> {
     pub at: u64,
 }
 
+/// How an event stands in its body.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Form {
+    /// As lines, with its type and id.
+    #[default]
+    Lines,
+    /// As its data alone.
+    Data,
+}
+
 /// Events of one exchange, in order. Their fields lie in one buffer.
 #[derive(Debug, Default)]
 pub struct EventBatch {
+    form: Form,
+    of_request: bool,
     bytes: Vec<u8>,
     slots: Vec<Slot>,
     /// What the interceptor that has the batch now has said.
@@ -110,6 +122,11 @@ impl Decision {
 }
 
 impl EventBatch {
+    /// A batch of messages: of the request or of its answer.
+    pub(super) fn of_messages(of_request: bool) -> Self {
+        Self { form: Form::Data, of_request, ..Self::default() }
+    }
+
     /// Adds an event.
     pub(super) fn add(&mut self, event: &sse::Event<'_>, number: u64, at: u64) {
         // Types and ids mostly are those of the event before, and lie there already.
@@ -140,6 +157,11 @@ impl EventBatch {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(bytes);
         start..self.bytes.len()
+    }
+
+    /// Whether they are messages that the request consists of (MCP), and not what came of it.
+    pub fn is_of_request(&self) -> bool {
+        self.of_request
     }
 
     /// How many events there are.
@@ -266,7 +288,11 @@ impl EventBatch {
                 decisions.push(self.decision(index, Wanted::Text(Vec::new())));
             } else if let Some(replacement) = replaced[index].take() {
                 self.replace(index, replacement);
-                let text = text_of(&self.event(&self.slots[index]));
+                let event = self.event(&self.slots[index]);
+                let text = match self.form {
+                    Form::Lines => text_of(&event),
+                    Form::Data => event.data.to_vec(),
+                };
                 decisions.push(self.decision(index, Wanted::Text(text)));
             }
         }

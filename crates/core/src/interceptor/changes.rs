@@ -10,7 +10,9 @@ pub struct Changes {
     pub request_head: Option<Vec<u8>>,
     /// The response's head.
     pub response_head: Option<Vec<u8>>,
-    /// Places in the decoded body of the response, in order and apart from each other.
+    /// Places in the decoded body of the request, in order and apart from each other.
+    pub request_body: Vec<Edit>,
+    /// The same of the response's.
     pub body: Vec<Edit>,
     /// There is to be no record.
     pub discard: bool,
@@ -34,7 +36,7 @@ pub struct Edit {
 pub struct Account {
     /// The interceptors that had a part in it, by order.
     pub by: Vec<String>,
-    /// Events of the stream.
+    /// Events of the stream, or messages.
     #[serde(skip_serializing_if = "is_zero")]
     pub events: u64,
     /// Of these, those that were left out.

@@ -84,15 +84,15 @@ impl Ledger {
         self.discards.iter().any(|by| counts(*by))
     }
 
-    /// The places of the body that are different: of each event what was wanted last.
-    pub(super) fn edits(&mut self, counts: impl Fn(usize) -> bool) -> Vec<Edit> {
+    /// The places of bodies that are different, by the numbers of their events: of each what was wanted last.
+    pub(super) fn edits(&mut self, counts: impl Fn(usize) -> bool) -> BTreeMap<u64, Edit> {
         let mut by_event = BTreeMap::new();
         for Text { by, number, edit } in std::mem::take(&mut self.texts) {
             if counts(by) {
                 by_event.insert(number, edit);
             }
         }
-        by_event.into_values().collect()
+        by_event
     }
 
     pub(super) fn annotations<'n>(

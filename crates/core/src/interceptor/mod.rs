@@ -23,6 +23,11 @@
 //! under way: what comes meanwhile gathers for the next, so a slow interceptor sees larger batches and not more of them.
 //! The hooks of an exchange are called in the order request, response, events, end; interceptors by their order.
 //!
+//! **Messages of MCP are events** on any transport, so that one interceptor sees both (`messages`). Those of a request come before its
+//! response's head, in a batch of their own ([`EventBatch::is_of_request`]); then those of its answer: each event of a stream, or
+//! the whole JSON when it has arrived. They are numbered through, request first. A message that is left out leaves an
+//! empty body, or `null` in a batch of JSON-RPC.
+//!
 //! **Bounds.** All batches together hold [`MAX_BUFFERED_BYTES`]. An event for which there is no room is recorded and not given;
 //! that is counted (`passed`) and stands in the record. A remote interceptor that has not answered within its timeout
 //! is given nothing more of that exchange, and the record is made without waiting for it; so is an end that waits
@@ -48,6 +53,7 @@ mod hooks;
 mod ledger;
 pub mod live;
 mod measure;
+mod messages;
 mod reader;
 mod registry;
 mod remote;
@@ -65,6 +71,7 @@ pub use changes::{Account, Annotation, Changes, Edit, Editor, Failure};
 pub use heads::{HeaderChange, changed_head};
 pub use hooks::{Body, End, Failed, Hooks, Instead, Interceptor, Message, Outcome, Reply};
 pub use measure::{InterceptorStats, Spread, Stats, Totals};
+pub use messages::may_be_mcp;
 pub use registry::{Limits, Maker, Registered, Registration, Registry, Watch};
 pub use remote::{Answer, Content, Delivery, Mailbox, PLACES, PackedEvents, Said};
 pub use rule::{Pattern, Rule};

@@ -5,7 +5,16 @@ use crate::decode::PushDecoder;
 use crate::message::{Framing, Hints};
 use crate::sse;
 
-/// Reads a body as it comes.
+/// What undoes the encoding of a message's body, if there is one; `None`: it cannot be undone as it comes.
+#[allow(clippy::option_option, reason = "as PushDecoder::of")]
+pub(super) fn decoder_of(message: &Message<'_>, is_decoded: bool) -> Option<Option<PushDecoder>> {
+    if is_decoded {
+        return Some(None);
+    }
+    PushDecoder::of(message.header("content-encoding").unwrap_or_default())
+}
+
+/// Reads a stream of events as it comes.
 pub(super) struct Reader {
     parser: sse::Parser,
     decoder: Option<PushDecoder>,
@@ -20,8 +29,7 @@ impl Reader {
         if (Hints { content_type, url }).framing() != Some(Framing::Sse) {
             return None;
         }
-        let encoding = message.header("content-encoding").unwrap_or_default();
-        let decoder = if is_decoded { None } else { PushDecoder::of(encoding)? };
+        let decoder = decoder_of(&message, is_decoded)?;
         Some(Self { parser: sse::Parser::default(), decoder, decoded_bytes: 0 })
     }
 

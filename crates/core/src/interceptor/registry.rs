@@ -92,6 +92,11 @@ pub struct Watch {
 }
 
 impl Watch {
+    /// Whether one of them wants events.
+    pub fn wants_events(&self) -> bool {
+        self.list.iter().any(|one| one.hooks.events)
+    }
+
     /// The longest that its end may wait for answers.
     pub fn timeout(&self) -> Duration {
         self.list.iter().map(|one| one.limits.timeout).max().unwrap_or_default()

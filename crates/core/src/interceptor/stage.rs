@@ -60,9 +60,19 @@ impl Stage {
         self.change(key, now, |_, _| {});
     }
 
+    /// A piece of the request's body. Wanted of what [`super::may_be_mcp`] alone.
+    pub fn request_body(&mut self, key: Key, piece: &[u8], at: u64, now: u64) {
+        self.change(key, now, |watched, shared| watched.request_body(piece, at, shared));
+    }
+
+    /// The request's body is whole. Without that it is when an answer comes.
+    pub fn request_end(&mut self, key: Key, now: u64) {
+        self.change(key, now, |watched, shared| watched.request_end(shared));
+    }
+
     /// Its response's head.
     pub fn response(&mut self, key: Key, head: Vec<u8>, at: u64, now: u64) {
-        self.change(key, now, |watched, _| watched.response(head, at));
+        self.change(key, now, |watched, shared| watched.response(head, at, shared));
     }
 
     /// A piece of its response's body.
@@ -72,7 +82,7 @@ impl Stage {
 
     /// It is over.
     pub fn end(&mut self, key: Key, outcome: Outcome, at: u64, now: u64) {
-        self.change(key, now, |watched, shared| watched.end(outcome, at, shared.now));
+        self.change(key, now, |watched, shared| watched.end(outcome, at, shared));
     }
 
     /// It is not to be watched any more: nothing comes of it.

@@ -1,3 +1,5 @@
+mod messages;
+
 use super::builtin::{Deduplicate, HeaderRules, Metrics};
 use super::*;
 use proptest::prelude::*;

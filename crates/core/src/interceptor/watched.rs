@@ -1,17 +1,18 @@
 //! One exchange and its interceptors: what they have not seen yet, what is under way, what they want.
 
 use super::batch::EventBatch;
-use super::changes::{Account, Changes};
+use super::changes::{Account, Changes, Edit};
 use super::hooks::{End, Hooks, Message, Outcome, Wish};
 use super::ledger::{Ledger, Side};
 use super::measure::Totals;
+use super::messages::{self, Gathered, messages_in};
 use super::reader::Reader;
 use super::registry::{Maker, Watch};
 use super::remote::{Answer, Content, Delivery, Mailbox, PackedEvents, Said, Watching};
 use super::step::{State, Step};
 use super::{BATCH_BYTES, MAX_BUFFERED_BYTES};
 use crate::sse;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 /// What verdicts of one exchange may hold: texts that stand for others are kept until its record is made.
@@ -38,6 +39,12 @@ pub(super) struct Watched {
     max_decoded_bytes: u64,
     heads: [Option<Vec<u8>>; 2],
     reader: Option<Reader>,
+    /// The body that may be a message: the request's, then the answer's.
+    gathered: Option<Gathered>,
+    /// How many messages the request consists of: the events of these numbers.
+    asked: u64,
+    /// Which of the two bodies is a batch.
+    is_batch: [bool; 2],
     /// Events that are in no batch that is complete, and what they count for.
     filling: EventBatch,
     filling_bytes: usize,
@@ -88,9 +95,11 @@ impl Watched {
         let of_events = || list.iter().filter(|one| one.hooks.events).map(|one| one.limits);
         let max_events = of_events().map(|limits| limits.max_events).min().unwrap_or(usize::MAX);
         let max_delay = of_events().map(|limits| limits.max_delay).min().unwrap_or_default();
+        let gathers = of_events().next().is_some() && messages::may_be_mcp(&head);
         shared.totals.exchanges.add(1);
         let steps = list.into_iter().map(|one| Step::new(one, shared.totals)).collect();
         let url = crate::head::RequestHead::parse(&head).line.target.to_vec();
+        let gathered = if gathers { Gathered::of(&head, false) } else { None };
         Self {
             serial,
             steps,
@@ -101,6 +110,9 @@ impl Watched {
             max_decoded_bytes,
             heads: [Some(head), None],
             reader: None,
+            gathered,
+            asked: 0,
+            is_batch: [false; 2],
             filling: EventBatch::default(),
             filling_bytes: 0,
             waiting: VecDeque::from([Item::Head(Side::Request, at)]),
@@ -116,16 +128,79 @@ impl Watched {
         }
     }
 
-    pub(super) fn response(&mut self, head: Vec<u8>, at: u64) {
+    pub(super) fn request_body(&mut self, piece: &[u8], at: u64, shared: &mut Shared<'_>) {
+        if self.heads[Side::Response as usize].is_none() {
+            self.gather(piece, at, shared);
+        }
+    }
+
+    fn gather(&mut self, piece: &[u8], at: u64, shared: &mut Shared<'_>) {
+        let Some(gathered) = &mut self.gathered else { return };
+        let before = gathered.bytes.len();
+        let room = MAX_BUFFERED_BYTES.saturating_sub(*shared.buffered - before);
+        let is_readable = gathered.push(piece, at, room);
+        *shared.buffered += gathered.bytes.len() - before;
+        if !is_readable {
+            // What it is will not be known. Its head says that it is a message.
+            *shared.buffered -= gathered.bytes.len();
+            self.gathered = None;
+            self.events += 1;
+            self.passed += 1;
+            shared.totals.passed.add(1);
+            if self.heads[Side::Response as usize].is_none() {
+                self.asked = self.events;
+            }
+        }
+    }
+
+    pub(super) fn request_end(&mut self, shared: &mut Shared<'_>) {
+        if self.heads[Side::Response as usize].is_none() {
+            self.settle(shared);
+        }
+    }
+
+    /// Gives what has been gathered, if that is messages.
+    fn settle(&mut self, shared: &mut Shared<'_>) {
+        let Some(Gathered { bytes, at, .. }) = self.gathered.take() else { return };
+        *shared.buffered -= bytes.len();
+        let of_request = self.heads[Side::Response as usize].is_none();
+        let (places, is_batch) = messages_in(&bytes);
+        self.is_batch[usize::from(!of_request)] = is_batch;
+        for place in places {
+            if self.filling.is_empty() {
+                self.filling = EventBatch::of_messages(of_request);
+            }
+            let (start, end) = (place.start as u64, place.end as u64);
+            let data = bytes[place].trim_ascii();
+            let rest = sse::Event { kind: b"", id: b"", has_id: false, retry: None, cut: false, data, start, end };
+            self.event(&rest, at, shared);
+        }
+        if of_request {
+            self.asked = self.events;
+        }
+        if self.filling.is_empty() {
+            // There was no room for any: what comes next may be lines.
+            self.filling = EventBatch::default();
+        } else {
+            let batch = self.take_filling();
+            self.waiting.push_back(batch);
+        }
+    }
+
+    pub(super) fn response(&mut self, head: Vec<u8>, at: u64, shared: &mut Shared<'_>) {
+        self.settle(shared);
         if self.wants(|hooks| hooks.events) {
             self.reader = Reader::of(&head, &self.url, self.is_decoded);
+            if self.asked > 0 && messages::is_one_body(&head) {
+                self.gathered = Gathered::of(&head, self.is_decoded);
+            }
         }
         self.heads[Side::Response as usize] = Some(head);
         self.waiting.push_back(Item::Head(Side::Response, at));
     }
 
     pub(super) fn body(&mut self, piece: &[u8], at: u64, shared: &mut Shared<'_>) {
-        let Some(mut reader) = self.reader.take() else { return };
+        let Some(mut reader) = self.reader.take() else { return self.gather(piece, at, shared) };
         let is_readable = reader.read(piece, self.max_decoded_bytes, |event| self.event(&event, at, shared));
         if is_readable {
             self.reader = Some(reader);
@@ -158,7 +233,9 @@ impl Watched {
         Item::Events(std::mem::take(&mut self.filling), std::mem::take(&mut self.filling_bytes))
     }
 
-    pub(super) fn end(&mut self, outcome: Outcome, at: u64, now: u64) {
+    pub(super) fn end(&mut self, outcome: Outcome, at: u64, shared: &mut Shared<'_>) {
+        self.settle(shared);
+        let now = shared.now;
         self.ended = Some((outcome, at));
         let timeouts = self.steps.iter().map(|step| step.one.limits.timeout.as_nanos());
         self.give_up_at = now.saturating_add(u64::try_from(timeouts.max().unwrap_or(0)).unwrap_or(u64::MAX));
@@ -427,7 +504,8 @@ impl Watched {
 
     /// Lets go of what it holds of the shared room.
     pub(super) fn release(&mut self, shared: &mut Shared<'_>) {
-        let mut held = self.filling_bytes;
+        let gathered = self.gathered.take().map_or(0, |gathered| gathered.bytes.len());
+        let mut held = self.filling_bytes + gathered;
         let flight = self.flight.take().map(|flight| {
             flight.mailbox.take_back(flight.ticket);
             flight.item
@@ -468,9 +546,11 @@ impl Watched {
         if account.by.is_empty() && account.failed.is_empty() {
             return None;
         }
-        let body = self.ledger.edits(counts);
-        account.dropped = body.iter().filter(|edit| edit.text.is_empty()).count() as u64;
-        account.replaced = body.len() as u64 - account.dropped;
+        let mut request_body = self.ledger.edits(counts);
+        account.dropped = request_body.values().filter(|edit| edit.text.is_empty()).count() as u64;
+        account.replaced = request_body.len() as u64 - account.dropped;
+        let body = request_body.split_off(&self.asked);
+        let [request_body, body] = [(request_body, self.is_batch[0]), (body, self.is_batch[1])].map(in_place);
         let [request_head, response_head] = [Side::Request, Side::Response].map(|side| {
             let original = self.heads[side as usize].as_deref()?;
             self.ledger.head(side, original, counts).filter(|head| head != original)
@@ -484,6 +564,15 @@ impl Watched {
         totals.replaced.add(account.replaced);
         totals.annotated.add(account.annotations.len() as u64);
         totals.discarded.add(u64::from(discard));
-        Some(Box::new(Changes { request_head, response_head, body, discard, account }))
+        Some(Box::new(Changes { request_head, response_head, request_body, body, discard, account }))
     }
+}
+
+/// The edits of a body. An element that is left out of a batch leaves its place, so that the others stay a batch.
+fn in_place((edits, is_batch): (BTreeMap<u64, Edit>, bool)) -> Vec<Edit> {
+    let mut edits: Vec<Edit> = edits.into_values().collect();
+    for edit in edits.iter_mut().filter(|edit| is_batch && edit.text.is_empty()) {
+        edit.text = b"null".to_vec();
+    }
+    edits
 }

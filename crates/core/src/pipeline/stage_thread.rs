@@ -44,6 +44,10 @@ impl Piece {
 pub enum Event {
     /// It begins.
     Request { watch: Box<Watch>, head: Vec<u8>, at: u64, is_decoded: bool },
+    /// A piece of its request's body.
+    RequestBody(Piece, u64),
+    /// That is whole.
+    RequestEnd,
     /// The head of its response.
     Response(Vec<u8>, u64),
     /// A piece of its response's body.
@@ -60,6 +64,8 @@ pub fn show(stage: &mut Stage, key: Key, event: Event, now: u64) {
         Event::Request { watch, head, at, is_decoded } => {
             stage.request(key, *watch, head, at, is_decoded, now);
         }
+        Event::RequestBody(piece, at) => piece.read(|bytes| stage.request_body(key, bytes, at, now)),
+        Event::RequestEnd => stage.request_end(key, now),
         Event::Response(head, at) => stage.response(key, head, at, now),
         Event::Body(piece, at) => piece.read(|bytes| stage.body(key, bytes, at, now)),
         Event::End(outcome, at) => stage.end(key, outcome, at, now),

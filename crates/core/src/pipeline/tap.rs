@@ -13,7 +13,7 @@ use crate::assembly::{Ending, Finished};
 use crate::clock::{Clock, monotonic_nanos};
 use crate::exchange::{Kind, Source};
 use crate::head::{RequestHead, ResponseHead};
-use crate::interceptor::{Changes, Key, Outcome, Registry, Stage};
+use crate::interceptor::{Changes, Key, Outcome, Registry, Stage, may_be_mcp};
 use crate::spool::chain::Waker;
 use crate::spool::layout::{EntryHeader, FLAG_CONTINUES, FLAG_INTENT};
 use crate::spool::pool::Hold;
@@ -63,6 +63,8 @@ struct Tapped {
     /// A head or an error's text that is not whole yet.
     partial: Vec<u8>,
     timeout: Duration,
+    /// The request's body is to be shown, too.
+    shows_request: bool,
     is_lost: bool,
 }
 
@@ -139,6 +141,10 @@ impl Tap {
                     }
                 }
             }
+            Kind::RequestBody if tapped.shows_request => {
+                self.send(key, Event::RequestBody(piece(hold, at, header), header.at));
+            }
+            Kind::RequestEnd if tapped.shows_request => self.send(key, Event::RequestEnd),
             Kind::ResponseBody => self.send(key, Event::Body(piece(hold, at, header), header.at)),
             Kind::Abandon => {
                 self.tapped.remove(&key);
@@ -154,7 +160,9 @@ impl Tap {
         let scope = self.scopes.lock().unwrap_or_else(PoisonError::into_inner).get(&key.0).copied();
         let Some(watch) = self.registry.watch(scope, line.method, line.target) else { return };
         let timeout = watch.timeout();
-        self.tapped.insert(key, Tapped { partial: Vec::new(), timeout, is_lost: false });
+        let shows_request = watch.wants_events() && may_be_mcp(&head);
+        let tapped = Tapped { partial: Vec::new(), timeout, shows_request, is_lost: false };
+        self.tapped.insert(key, tapped);
         // The wrapper around a fetch reads what the client reads: decoded.
         let is_decoded = Source::from_u8(header.source) == Some(Source::Fetch);
         self.send(key, Event::Request { watch: Box::new(watch), head, at: header.at, is_decoded });

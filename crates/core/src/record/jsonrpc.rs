@@ -1,18 +1,11 @@
 //! The `jsonrpc` of a trace: which message an exchange is about, read from its bodies. So it is the same for every
 //! transport of MCP, and for a record that was recovered.
 
-use std::sync::LazyLock;
-
-use memchr::memmem::Finder;
-
 use super::json::{self, Object};
 use super::{Message as Half, stream};
 use crate::exchange::{Exchange, Source, Unanswered};
 use crate::jsonrpc::{self, Id, Kind, Message};
 use crate::sse;
-
-/// Spares all other bodies the parsing. Inside a string the quotes would be escaped.
-static KEY: LazyLock<Finder> = LazyLock::new(|| Finder::new(b"\"jsonrpc\""));
 
 /// What is longer is not kept for a stream that goes on with it.
 const MAX_KEPT: usize = 256;
@@ -31,7 +24,7 @@ pub(super) fn write(
     };
     let is_mcp = matches!(exchange.source, Source::McpClient | Source::McpServer);
     request.body.with_joined(|text| {
-        let found = if KEY.find(text).is_some() { Asked::read(text) } else { None };
+        let found = if jsonrpc::is_likely(text) { Asked::read(text) } else { None };
         let Some(asked) = found.or(is_mcp.then_some(Asked::Other)) else {
             return write_resumed(exchange, response?, trace);
         };
@@ -107,7 +100,7 @@ fn write_streamed_answer(id: &str, response: &Half, out: &mut Object) -> bool {
 
 /// The answer that an event is.
 fn answer_in<'e>(event: &sse::Event<'e>, to: Option<&Id>) -> Option<Message<'e>> {
-    if !matches!(event.kind, b"" | b"message") || KEY.find(event.data).is_none() {
+    if !matches!(event.kind, b"" | b"message") || !jsonrpc::is_likely(event.data) {
         return None;
     }
     let message = Message::parse(event.data).filter(|message| message.kind == Kind::Response)?;

@@ -86,8 +86,8 @@ pub fn write_changed_line<'a>(
         record.member("derived").extend_from_slice(&derived);
     }
     if let Some(changes) = changes {
-        let is_unchanged =
-            !changes.body.is_empty() && response.as_ref().is_none_or(|it| !it.body.is_edited());
+        let is_unchanged = (!changes.request_body.is_empty() && !request.body.is_edited())
+            || (!changes.body.is_empty() && response.as_ref().is_none_or(|it| !it.body.is_edited()));
         let intercepted = Intercepted { account: &changes.account, body_unchanged: is_unchanged };
         let out = record.member("intercepted");
         out.extend_from_slice(&serde_json::to_vec(&intercepted).unwrap_or_else(|_| b"{}".to_vec()));
@@ -119,13 +119,16 @@ struct Message<'a> {
 
 fn write_request<'a>(
     exchange: &Exchange<'a>,
-    changes: Option<&Changes>,
+    changes: Option<&'a Changes>,
     options: &RecordOptions,
     out: &mut Vec<u8>,
 ) -> Message<'a> {
     let head = RequestHead::parse(exchange.request_head);
     let headers = Headers::of(head.fields);
-    let body = Body::of(&exchange.request_chunks, &headers, false, options.max_decoded_bytes);
+    let mut body = Body::of(&exchange.request_chunks, &headers, false, options.max_decoded_bytes);
+    if let Some(changes) = changes {
+        body.edit(&changes.request_body);
+    }
     let mut request = Object::begin(out);
     time::seconds(exchange.started_at, request.member("timestamp"));
     json::string(head.line.method, request.member("method"));
