@@ -362,3 +362,58 @@ fn there_is_no_thread_for_what_nobody_watches() {
     }
     assert_eq!(records(dir.path()).len(), 2);
 }
+
+/// Hides a word in every message.
+struct HideInMessages;
+
+impl Interceptor for HideInMessages {
+    fn on_events(&mut self, batch: &mut EventBatch) -> Result<(), Failed> {
+        for index in 0..batch.len() {
+            let data = String::from_utf8_lossy(batch.get(index).unwrap().data).replace("secret", "******");
+            let data = Some(data.into_bytes());
+            batch.decide(index, Verdict::Replace(Replacement { data, ..Replacement::default() }));
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn messages_of_mcp_are_changed_in_both_bodies() {
+    for zero_latency in [true, false] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut recorder = recorder(Config { zero_latency, ..config(dir.path()) });
+        let registration = Registration {
+            name: "hide".into(),
+            order: 0,
+            rule: Rule { hosts: vec![Pattern::new("sums")], ..Rule::default() },
+            scope: None,
+            hooks: Hooks::EVENTS,
+            limits: Limits::default(),
+            maker: local(|| HideInMessages),
+        };
+        recorder.interceptors().add(registration);
+        let now = monotonic_nanos();
+        let head = b"POST /tools/call\r\ncontent-type: application/json\r\n";
+        let call = br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"secret"}}"#;
+        let id = recorder.begin(Source::McpClient, "mcp+stdio://sums", head, now, now).unwrap();
+        let error = br#"{"jsonrpc":"2.0","id":1,"error":{"code":1,"message":"no secret"}}"#;
+        for (kind, bytes) in [
+            (Kind::RequestBody, &call[..20]),
+            (Kind::RequestBody, &call[20..]),
+            (Kind::RequestEnd, b""),
+            (Kind::ResponseHead, b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"),
+            (Kind::ResponseBody, &error[..50]),
+            (Kind::ResponseBody, &error[50..]),
+            (Kind::ResponseEnd, b""),
+        ] {
+            recorder.push(id, kind, bytes, monotonic_nanos());
+        }
+        assert!(recorder.close("", soon()));
+        let [record] = &records(dir.path())[..] else { panic!("one record") };
+        assert_eq!(record["request"]["body"]["params"], json!({ "name": "******" }));
+        assert_eq!(record["response"]["body"]["error"]["message"], "no ******");
+        assert_eq!(record["trace"]["jsonrpc"]["error"]["message"], "no ******", "what is hidden is hidden there, too");
+        assert_eq!(record["trace"]["request_bytes"], call.len());
+        assert_eq!(record["intercepted"], json!({ "by": ["hide"], "events": 2, "replaced": 2 }));
+    }
+}

@@ -34,7 +34,7 @@ impl Distribution {
     }
 
     /// Each value divided by `unit`.
-    fn spread(&self, unit: f64) -> Spread {
+    pub(super) fn spread(&self, unit: f64) -> Spread {
         let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(histogram) = &*inner else { return Spread::default() };
         let at = |quantile| histogram.value_at_quantile(quantile) as f64 / unit;

@@ -183,3 +183,47 @@ fn encoded_bodies_are_read() {
     bench.finish(0);
     assert_eq!(bench.seen_events(), [format!("a events {CALL}"), format!("a events {RESULT}")]);
 }
+
+#[test]
+fn messages_are_counted_by_what_is_asked_for() {
+    use crate::interceptor::builtin::{Asked, MessageMetrics, Messages};
+    let metrics = Arc::<MessageMetrics>::default();
+    let mut bench = Bench::new();
+    let into = Arc::clone(&metrics);
+    bench.local("messages", move || Messages::new(Arc::clone(&into)));
+    let error = r#"{"jsonrpc":"2.0","id":3,"error":{"code":1,"message":"no"}}"#;
+    let streamed = format!("data: {TOLD}\n\ndata: {RESULT}\n\n");
+    let ping = r#"{"jsonrpc":"2.0","id":4,"method":"ping"}"#;
+    let stream = std::str::from_utf8(RESPONSE).unwrap();
+    for (asks, head, answer) in [
+        (CALL, JSON, RESULT),
+        (CALL, JSON, error),
+        (CALL, stream, &*streamed),
+        (ping, stream, ""),
+        (TOLD, ACCEPTED, ""),
+        (RESULT, ACCEPTED, ""),
+    ] {
+        run(&mut bench, OVER_HTTP, asks, head, answer, 1000);
+    }
+    let counts = [&metrics.requests, &metrics.notifications, &metrics.responses, &metrics.errors];
+    assert_eq!(counts.map(crate::stats::Counter::get), [4, 2, 4, 1]);
+    let bytes = 3 * CALL.len() + 3 * RESULT.len() + 2 * TOLD.len() + error.len() + ping.len();
+    assert_eq!(metrics.bytes.get(), bytes as u64);
+    let methods = metrics.methods();
+    let told: Vec<_> = methods
+        .iter()
+        .map(|of| (of.asked.method.as_str(), of.asked.tool.as_deref(), of.requests, of.errors, of.unanswered))
+        .collect();
+    assert_eq!(told, [("ping", None, 1, 0, 1), ("tools/call", Some("add"), 3, 1, 0)]);
+    assert_eq!((methods[1].took_ms.count, methods[1].took_ms.max.round()), (3, 1002.0));
+    // Names come from outside: there are not more of them than there is room for.
+    for number in 0..300 {
+        let asks = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{number}{}"}}"#, "m".repeat(number));
+        run(&mut bench, OVER_HTTP, &asks, JSON, RESULT, 1000);
+    }
+    let methods = metrics.methods();
+    assert_eq!(methods.len(), 257);
+    assert_eq!(methods[0].asked, Asked::default());
+    assert!(methods.iter().all(|of| of.asked.method.len() <= 128));
+    assert_eq!(methods.iter().map(|of| of.requests).sum::<u64>(), 304);
+}
