@@ -41,6 +41,8 @@ pub(crate) mod answer;
 pub(crate) mod body;
 pub(crate) mod forward;
 mod hop;
+#[doc(hidden)]
+pub mod outside;
 mod patience;
 pub(crate) mod ruled;
 mod selection;
