@@ -139,6 +139,7 @@ pub fn intercept(handle: u32, interceptor: NativeInterceptor, wake: Function<'_,
             hosts: patterns(&interceptor.hosts),
             paths: patterns(&interceptor.paths),
             methods: interceptor.methods,
+            ..Rule::default()
         };
         let limits = Limits {
             max_events: interceptor.max_events as usize,

@@ -32,7 +32,7 @@ impl Heard {
             ..Recording::new(folder.path().join("log"))
         };
         let tape = Tape::new(&Pipeline::new(recording, Notices::silent()).unwrap(), 1).unwrap();
-        Self { ears: Ears::new(&tape, "sums"), tape, _folder: folder }
+        Self { ears: Ears::new(&tape, "sums", None), tape, _folder: folder }
     }
 
     fn client(&mut self, text: impl AsRef<[u8]>) {
@@ -234,7 +234,7 @@ fn what_the_other_side_did_not_take_is_no_whole_exchange() {
     assert!(matches!(pump(client, server, ears.client), End::OfOutput(_)));
     // Who is behind the input hears of it.
     assert!(matches!(far_client.read(&mut [0]), Ok(0) | Err(_)));
-    let records = Heard { ears: Ears::new(&tape, "x"), tape, _folder }.records();
+    let records = Heard { ears: Ears::new(&tape, "x", None), tape, _folder }.records();
     assert!(records[0]["note"].as_str().unwrap().starts_with("REQUEST_FAILED - EPIPE"), "{}", records[0]);
 }
 

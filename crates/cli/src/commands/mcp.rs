@@ -5,20 +5,26 @@ use crate::launch::{self, Child, PassedOn};
 use crate::recording::RecordingArgs;
 use crate::words::Count;
 use clap::Args;
+use claude_trace_core::interceptor::builtin::{MessageMetrics, Messages, OfMethod};
+use claude_trace_core::interceptor::rules::{MAX_FILE_BYTES, Rules};
+use claude_trace_core::interceptor::{Hooks, Limits, Maker, Registration, Registry, Rule};
 use claude_trace_core::notice::Level;
 use claude_trace_core::pipeline::Pipeline;
 use claude_trace_net::Tape;
-use claude_trace_net::mcp::{Ear, Ears, Input, Output, pump};
+use claude_trace_net::mcp::{Ears, Way, pump, pump_ruled};
 use rustix::fd::{AsFd, BorrowedFd};
+use serde_json::{Value, json};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::stdio::{dup2_stdin, dup2_stdout, stdin, stdout};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::ffi::OsString;
 use std::fs::File;
+use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Sender, channel};
 use std::thread;
@@ -26,8 +32,8 @@ use std::time::{Duration, Instant};
 
 /// Run an MCP server, and record what its client and it say to each other.
 ///
-/// For servers that speak on their standard input and output. Every byte passes as it came; standard error, signals and the
-/// exit code are the server's. A server that speaks HTTP is recorded by `claude-trace proxy`.
+/// For servers that speak on their standard input and output. Every byte passes as it came, unless rules are given; standard
+/// error, signals and the exit code are the server's. A server that speaks HTTP is recorded by `claude-trace proxy`.
 #[derive(Args, Debug)]
 #[command(
     override_usage = "claude-trace mcp [OPTIONS] -- <SERVER>...",
@@ -35,6 +41,7 @@ use std::time::{Duration, Instant};
 Examples:
   claude-trace mcp -- npx -y @modelcontextprotocol/server-everything
   claude-trace mcp --log-dir ~/mcp-logs --name files -- some-server --its-option
+  claude-trace mcp --rules no-deletion.toml -- some-server
 
 In the configuration of a client:
   \"command\": \"npx\",
@@ -44,13 +51,23 @@ In Claude Code:
 
 Clients start servers in a folder of their choice, and pass on few variables: --log-dir is worth naming.
 
-Exit codes: the server's, or the signal that ended it; 2, it was not started; 126, it cannot be executed; 127, it was not
+Exit codes: the server's, or the signal that ended it; 2, it was not started, or the rules are wrong; 126, it cannot be executed; 127, it was not
 found."
 )]
 pub struct Relay {
     /// What the server is called in the log [default: what its command line suggests].
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+
+    /// Rules (TOML) for messages on their way: block calls of tools, delay, replace, leave out. Without it every byte passes as it
+    /// came.
+    #[arg(long, value_name = "FILE")]
+    rules: Option<PathBuf>,
+
+    /// Say the last words as JSON: how many messages there were, and of each method or tool how often it was called, how often
+    /// with an error, and how long it took.
+    #[arg(long)]
+    json: bool,
 
     #[command(flatten)]
     recording: RecordingArgs,
@@ -74,13 +91,16 @@ enum Event {
 impl Relay {
     pub fn run(self) -> Result<ExitCode, Failure> {
         let recording = self.recording.recording()?;
+        let rules = self.rules.as_deref().map(rules_of).transpose()?;
         let program = launch::command(&self.server[0])?;
         let name = self.name.unwrap_or_else(|| name_of(&self.server));
         let pipeline = Pipeline::new(recording.config.clone(), recording.notices()).map_err(Failure::new)?;
+        let metrics = self.json.then(|| counted(pipeline.interceptors()));
         let tape = Tape::new(&pipeline, 1).expect("a new pipeline has not ended");
         tape.prepare();
         let (input, output) = taken_over().map_err(Failure::new)?;
-        let Ears { client, server, strays } = Ears::new(&tape, &name);
+        let Ears { client, server, strays } = Ears::new(&tape, &name, rules.as_ref());
+        let is_ruled = rules.is_some();
         let passed_on = PassedOn::listen()?;
         let mut child = server_process(program, self.server[1..].to_vec());
         child.command().stdin(Stdio::piped()).stdout(Stdio::piped());
@@ -88,21 +108,43 @@ impl Relay {
         let ended = child.run_with(passed_on, |process| {
             let (to, from) = (process.stdin.take(), process.stdout.take());
             let (to, from) = to.zip(from).expect("both are piped");
-            spawn("ct-mcp-client", input, to, client, None);
-            spawn("ct-mcp-server", from, output, server, Some(events.clone()));
+            let events = events.clone();
+            let over = move || drop(events.send(Event::OutputEnded));
+            if is_ruled {
+                let (to, back) = (Way::new(to), Way::new(output));
+                let (to_client, to_server) = (back.clone(), to.clone());
+                spawn("ct-mcp-client", move || drop(pump_ruled(input, &to, &back, client)));
+                spawn("ct-mcp-server", move || {
+                    pump_ruled(from, &to_client, &to_server, server);
+                    over();
+                });
+            } else {
+                spawn("ct-mcp-client", move || drop(pump(input, to, client)));
+                spawn("ct-mcp-server", move || {
+                    pump(from, output, server);
+                    over();
+                });
+            }
         })?;
         // The server may have left its output to another process, which goes on as one would without us. Until we are told.
         listen(events);
         let _: Result<Event, _> = happens.recv();
         let complete = tape.close("the server ended before it answered", Instant::now() + DRAIN);
         let stats = tape.stats();
+        let strays = strays.load(Ordering::Relaxed);
+        if let Some(metrics) = metrics {
+            let counts = Counts { name: &name, log: &stats.log_file, exchanges: stats.total_pairs, complete, strays };
+            // Whoever has closed it has not asked for this.
+            let _ = writeln!(std::io::stderr(), "{}", counts.with(&metrics));
+            return Ok(ended.exit());
+        }
         let mut words = match stats.total_pairs {
             0 => "nothing was recorded".to_owned(),
             count => {
                 format!("{} of {name} recorded in {}", Count(count, "exchange"), stats.log_file.display())
             }
         };
-        match strays.load(Ordering::Relaxed) {
+        match strays {
             0 => {}
             count => words.push_str(&format!(" ({} not JSON-RPC)", Count(count, "line"))),
         }
@@ -111,6 +153,74 @@ impl Relay {
         }
         recording.say(Level::Info, &words);
         Ok(ended.exit())
+    }
+}
+
+/// The rules of a file.
+fn rules_of(file: &Path) -> Result<Arc<Registry>, Failure> {
+    let name = file.display().to_string();
+    let failed = |error| Failure::new(format_args!("cannot read {name}: {error}"));
+    let mut text = Vec::new();
+    let limit = MAX_FILE_BYTES as u64 + 1;
+    File::open(file).and_then(|file| file.take(limit).read_to_end(&mut text)).map_err(failed)?;
+    let rules = Rules::read_for_messages(&name, &text).map_err(Failure::new)?;
+    Ok(Arc::new(rules.registry()))
+}
+
+/// Has the messages counted. Nobody but who asked for it pays for that.
+fn counted(interceptors: &Registry) -> Arc<MessageMetrics> {
+    let metrics = Arc::<MessageMetrics>::default();
+    let into = Arc::clone(&metrics);
+    interceptors.add(Registration {
+        name: "messages".into(),
+        order: 0,
+        rule: Rule::default(),
+        scope: None,
+        hooks: Hooks { events: true, end: true, ..Hooks::NONE },
+        limits: Limits::default(),
+        maker: Maker::Local(Box::new(move || Box::new(Messages::new(Arc::clone(&into))))),
+    });
+    metrics
+}
+
+/// The last words.
+struct Counts<'c> {
+    name: &'c str,
+    log: &'c Path,
+    exchanges: u64,
+    complete: bool,
+    strays: u64,
+}
+
+impl Counts<'_> {
+    fn with(&self, metrics: &MessageMetrics) -> Value {
+        let rounded = |ms: f64| (ms * 1000.0).round() / 1000.0;
+        let methods = metrics.methods().into_iter().map(|OfMethod { asked, requests, errors, unanswered, took_ms }| {
+            let mut of = json!({ "method": asked.method, "requests": requests, "errors": errors, "unanswered": unanswered });
+            if let Some(tool) = asked.tool {
+                of["tool"] = tool.into();
+            }
+            if took_ms.count > 0 {
+                of["took_ms"] = json!({ "p50": rounded(took_ms.p50), "p99": rounded(took_ms.p99), "max": rounded(took_ms.max) });
+            }
+            of
+        });
+        let Self { name, log, exchanges, complete, strays } = self;
+        json!({
+            "server": name,
+            "log": (*exchanges > 0).then(|| log.display().to_string()),
+            "exchanges": exchanges,
+            "complete": complete,
+            "messages": {
+                "requests": metrics.requests.get(),
+                "notifications": metrics.notifications.get(),
+                "responses": metrics.responses.get(),
+                "errors": metrics.errors.get(),
+                "bytes": metrics.bytes.get(),
+                "not_json_rpc": strays,
+            },
+            "methods": methods.collect::<Vec<_>>(),
+        })
     }
 }
 
@@ -163,19 +273,7 @@ fn taken_over() -> rustix::io::Result<(File, File)> {
     Ok((input, output))
 }
 
-fn spawn(
-    name: &str,
-    input: impl Input + Send + 'static,
-    output: impl Output + Send + 'static,
-    ear: Ear,
-    over: Option<Sender<Event>>,
-) {
-    let run = move || {
-        pump(input, output, ear);
-        if let Some(over) = over {
-            let _ = over.send(Event::OutputEnded);
-        }
-    };
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) {
     thread::Builder::new().name(name.into()).spawn(run).expect("a thread can be had");
 }
 

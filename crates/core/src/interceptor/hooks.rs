@@ -3,7 +3,9 @@
 use super::EventBatch;
 use super::heads::HeaderChange;
 use crate::head::{Fields, RequestHead, ResponseHead};
+use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -110,6 +112,24 @@ pub struct Reply {
     pub headers: Vec<(String, String)>,
     /// What it says.
     pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// What its body says in words: for a transport that has no answers of that kind.
+    pub fn words(&self) -> Cow<'_, str> {
+        #[derive(Deserialize)]
+        struct Told {
+            error: Error,
+        }
+        #[derive(Deserialize)]
+        struct Error {
+            message: String,
+        }
+        match serde_json::from_slice::<Told>(&self.body) {
+            Ok(Told { error }) => Cow::Owned(error.message),
+            Err(_) => String::from_utf8_lossy(&self.body),
+        }
+    }
 }
 
 /// A whole body: of a request or of a response.

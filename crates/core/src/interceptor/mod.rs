@@ -74,7 +74,7 @@ pub use measure::{InterceptorStats, Spread, Stats, Totals};
 pub use messages::may_be_mcp;
 pub use registry::{Limits, Maker, Registered, Registration, Registry, Watch};
 pub use remote::{Answer, Content, Delivery, Mailbox, PLACES, PackedEvents, Said};
-pub use rule::{Pattern, Rule};
+pub use rule::{Call, Pattern, Rule};
 pub use stage::{Key, Stage};
 
 /// A batch of that many bytes waits for no more.

@@ -3,7 +3,7 @@
 use super::hooks::{Hooks, Interceptor};
 use super::measure::{Meter, Stats, Totals};
 use super::remote::{Answer, Mailbox, Watching};
-use super::rule::Rule;
+use super::rule::{Call, Rule};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -181,9 +181,17 @@ impl Registry {
 
     /// Those for a request of that scope; `None`: none of them is.
     pub fn watch(&self, scope: Option<u32>, method: &[u8], url: &[u8]) -> Option<Watch> {
-        let is_for = |one: &&Arc<Registered>| {
-            (one.scope.is_none() || one.scope == scope) && one.rule.fits(method, url)
-        };
+        self.watch_those(scope, |rule| rule.fits(method, url))
+    }
+
+    /// The same for a request that is a message of JSON-RPC.
+    pub fn watch_call(&self, method: &[u8], url: &[u8], call: Call<'_>) -> Option<Watch> {
+        self.watch_those(None, |rule| rule.fits_call(method, url, call))
+    }
+
+    fn watch_those(&self, scope: Option<u32>, fits: impl Fn(&Rule) -> bool) -> Option<Watch> {
+        let is_for =
+            |one: &&Arc<Registered>| (one.scope.is_none() || one.scope == scope) && fits(&one.rule);
         let list: Vec<_> = lock(&self.list).iter().filter(is_for).cloned().collect();
         if list.is_empty() {
             return None;

@@ -9,6 +9,19 @@ pub struct Rule {
     pub paths: Vec<Pattern>,
     /// In any case.
     pub methods: Vec<String>,
+    /// Of a relay of messages alone: what a message of JSON-RPC asks for. An exchange that is known by its head alone does not fit.
+    pub asked: Vec<Pattern>,
+    /// The same for the tool that it calls.
+    pub tools: Vec<Pattern>,
+}
+
+/// What a message of JSON-RPC asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Call<'a> {
+    /// Its method.
+    pub method: &'a str,
+    /// The tool, if the method calls one.
+    pub tool: Option<&'a str>,
 }
 
 /// A text in which `*` stands for anything, nothing included. Case does not count.
@@ -18,6 +31,20 @@ pub struct Pattern(Vec<u8>);
 impl Rule {
     /// Whether it fits a request.
     pub fn fits(&self, method: &[u8], url: &[u8]) -> bool {
+        self.asked.is_empty() && self.tools.is_empty() && self.fits_head(method, url)
+    }
+
+    /// Whether it fits a request that is a message.
+    pub fn fits_call(&self, method: &[u8], url: &[u8], call: Call<'_>) -> bool {
+        let any = |list: &[Pattern], text: &str| {
+            list.is_empty() || list.iter().any(|pattern| pattern.fits(text.as_bytes()))
+        };
+        self.fits_head(method, url)
+            && any(&self.asked, call.method)
+            && (self.tools.is_empty() || call.tool.is_some_and(|tool| any(&self.tools, tool)))
+    }
+
+    fn fits_head(&self, method: &[u8], url: &[u8]) -> bool {
         let (host, path) = parts(url);
         let name = host.iter().rposition(|byte| *byte == b':').map_or(host, |colon| &host[..colon]);
         let any = |list: &[Pattern], texts: &[&[u8]]| {
@@ -98,11 +125,39 @@ mod tests {
     }
 
     #[test]
+    fn a_call_fits_by_its_method_and_its_tool() {
+        let rule = |asked: &[&str], tools: &[&str]| Rule {
+            hosts: vec![Pattern::new("files")],
+            asked: asked.iter().map(|text| Pattern::new(text)).collect(),
+            tools: tools.iter().map(|text| Pattern::new(text)).collect(),
+            ..Rule::default()
+        };
+        let fits = |rule: Rule, method, tool| {
+            let url = format!("mcp+stdio://files/{method}");
+            let head = rule.fits(b"POST", url.as_bytes());
+            assert!(!head || (rule.asked.is_empty() && rule.tools.is_empty()), "a head does not say it");
+            rule.fits_call(b"POST", url.as_bytes(), Call { method, tool })
+        };
+        assert!(fits(rule(&[], &[]), "ping", None));
+        assert!(fits(rule(&["x", "tools/*"], &[]), "tools/list", None));
+        assert!(fits(rule(&[], &["delete_*"]), "tools/call", Some("delete_file")));
+        assert!(!fits(rule(&["tools/call"], &["delete_*"]), "tools/call", Some("read_file")));
+        assert!(!fits(rule(&["tools/call"], &["*"]), "tools/call", None));
+        assert!(!fits(rule(&["ping"], &[]), "tools/call", None));
+        assert!(!Rule { hosts: vec![Pattern::new("x")], ..rule(&[], &[]) }.fits_call(
+            b"POST",
+            b"mcp+stdio://files/ping",
+            Call { method: "ping", tool: None }
+        ));
+    }
+
+    #[test]
     fn all_that_is_given_must_fit() {
         let rule = |hosts: &[&str], paths: &[&str], methods: &[&str]| Rule {
             hosts: hosts.iter().map(|text| Pattern::new(text)).collect(),
             paths: paths.iter().map(|text| Pattern::new(text)).collect(),
             methods: methods.iter().map(ToString::to_string).collect(),
+            ..Rule::default()
         };
         let fits = |rule: Rule| rule.fits(b"POST", b"https://api.anthropic.com/v1/messages?beta=true");
         assert!(fits(Rule::default()));

@@ -3,6 +3,7 @@
 use super::MAX_OPEN;
 use crate::failure::Failure;
 use crate::tape::Exchange;
+use claude_trace_core::interceptor::live::Live;
 use claude_trace_core::jsonrpc::Id;
 use std::collections::{HashMap, VecDeque};
 
@@ -18,14 +19,23 @@ pub struct Book {
 #[derive(Debug)]
 struct Entry {
     number: u64,
-    exchange: Option<Exchange>,
+    open: Open,
+}
+
+/// A request that waits.
+#[derive(Debug, Default)]
+pub struct Open {
+    /// `None`: it is not recorded.
+    pub exchange: Option<Exchange>,
+    /// The rules on the way of its answer.
+    pub live: Option<Live>,
 }
 
 impl Book {
     /// Notes a request.
-    pub fn ask(&mut self, id: Id, exchange: Option<Exchange>) {
+    pub fn ask(&mut self, id: Id, open: Open) {
         self.asked += 1;
-        let entry = Entry { number: self.asked, exchange };
+        let entry = Entry { number: self.asked, open };
         if let Some(earlier) = self.open.insert(id.clone(), entry) {
             earlier.give_up("its id was used again before it was answered".into());
         }
@@ -39,11 +49,11 @@ impl Book {
         self.tidy();
     }
 
-    /// Takes out the request that is answered, or taken back. The outer `None`: there is none of that id.
-    pub fn take(&mut self, id: &Id) -> Option<Option<Exchange>> {
+    /// Takes out the request that is answered, or taken back; `None`: there is none of that id.
+    pub fn take(&mut self, id: &Id) -> Option<Open> {
         let entry = self.open.remove(id)?;
         self.tidy();
-        Some(entry.exchange)
+        Some(entry.open)
     }
 
     fn tidy(&mut self) {
@@ -60,7 +70,7 @@ impl Book {
 
 impl Entry {
     fn give_up(self, why: String) {
-        if let Some(exchange) = self.exchange {
+        if let Some(exchange) = self.open.exchange {
             exchange.fail(&Failure::new("ERR_UNANSWERED", why));
         }
     }
@@ -78,7 +88,7 @@ mod tests {
     fn what_is_never_answered_takes_bounded_room() {
         let mut book = Book::default();
         for number in 0..5 * MAX_OPEN {
-            book.ask(id(number), None);
+            book.ask(id(number), Open::default());
             // The first one stays open, and with it the front of the order, until it is given up.
             if number % 3 != 0 {
                 assert!(book.take(&id(number)).is_some());

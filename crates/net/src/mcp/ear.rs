@@ -1,12 +1,15 @@
 //! What one side says, as exchanges.
 
 use super::MAX_LINE;
-use super::book::Book;
+use super::book::{Book, Open};
 use super::lines::{Lines, Piece};
+use super::ruled::{Ruled, Ruling, Step};
 use crate::failure::Failure;
 use crate::tape::{Exchange, Tape};
 use claude_trace_core::clock::monotonic_nanos;
 use claude_trace_core::exchange::Source;
+use claude_trace_core::interceptor::Registry;
+use claude_trace_core::interceptor::live::Live;
 use claude_trace_core::jsonrpc::{self, Id, Kind, Message};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,8 +31,8 @@ pub struct Ears {
 }
 
 impl Ears {
-    /// Records exchanges with the server of that name.
-    pub fn new(tape: &Tape, name: &str) -> Self {
+    /// Records exchanges with the server of that name. `rules`: what is done to messages on their way, if that is asked for.
+    pub fn new(tape: &Tape, name: &str, rules: Option<&Arc<Registry>>) -> Self {
         let books: [Arc<Mutex<Book>>; 2] = Default::default();
         let [of_client, of_server] = &books;
         let strays = Arc::<AtomicU64>::default();
@@ -45,6 +48,7 @@ impl Ears {
                 part: None,
                 told: Vec::new(),
                 strays: Arc::clone(&strays),
+                ruled: rules.map(|rules| Ruled::new(Arc::clone(rules))),
             },
         };
         Self {
@@ -76,15 +80,41 @@ struct Said {
     /// What is over when it has been passed on.
     told: Vec<Told>,
     strays: Arc<AtomicU64>,
+    ruled: Option<Ruled>,
 }
 
-enum Told {
+/// What is over when it has been passed on.
+pub enum Told {
     /// Waits for its answer.
     Request(Exchange),
     /// The exchange that it answers.
     Answer(Exchange),
     /// Nothing answers it.
     Alone(Exchange),
+    /// We have answered it.
+    Blocked(Exchange),
+}
+
+impl Told {
+    /// It has been.
+    pub fn passed(self) {
+        match self {
+            Self::Request(exchange) => exchange.request_end(),
+            Self::Answer(exchange) => exchange.response_end(b""),
+            Self::Alone(exchange) => accept(&exchange),
+            Self::Blocked(exchange) => {
+                exchange.request_end();
+                exchange.response_end(b"");
+            }
+        }
+    }
+
+    /// The other side did not take it.
+    pub fn failed(self, failure: &Failure) {
+        let (Self::Request(exchange) | Self::Answer(exchange) | Self::Alone(exchange) | Self::Blocked(exchange)) =
+            self;
+        exchange.fail(failure);
+    }
 }
 
 impl Ear {
@@ -98,21 +128,27 @@ impl Ear {
 
     /// What was heard has been passed on.
     pub fn passed(&mut self) {
-        for told in self.said.told.drain(..) {
-            match told {
-                Told::Request(exchange) => exchange.request_end(),
-                Told::Answer(exchange) => exchange.response_end(b""),
-                Told::Alone(exchange) => accept(&exchange),
-            }
-        }
+        self.said.told.drain(..).for_each(Told::passed);
+    }
+
+    /// Whether rules are on the way: then [`Self::take_steps`] says what passes, and not what was heard.
+    pub fn has_rules(&self) -> bool {
+        self.said.ruled.is_some()
+    }
+
+    /// What is to be done with what was heard, in order.
+    pub fn take_steps(&mut self) -> Vec<Step> {
+        self.said.ruled.as_mut().map_or_else(Vec::new, Ruled::take_steps)
+    }
+
+    /// The part of a line that rules have kept back.
+    pub fn rest(&mut self) -> Vec<u8> {
+        self.said.ruled.as_mut().map_or_else(Vec::new, Ruled::rest)
     }
 
     /// The other side did not take what was heard.
     pub fn failed(&mut self, failure: &Failure) {
-        for told in self.said.told.drain(..) {
-            let (Told::Request(exchange) | Told::Answer(exchange) | Told::Alone(exchange)) = told;
-            exchange.fail(failure);
-        }
+        self.said.told.drain(..).for_each(|told| told.failed(failure));
     }
 
     /// Nothing more will come.
@@ -120,6 +156,13 @@ impl Ear {
         if let Some(part) = self.said.part.take() {
             part.fail(&Failure::new("", "the stream ended in the middle of a line".into()));
         }
+    }
+}
+
+/// Says in the record what rules have done.
+fn mark(exchange: Option<&Exchange>, live: Option<&mut Live>) {
+    if let (Some(exchange), Some(mark)) = (exchange, live.and_then(Live::mark)) {
+        exchange.rules(&mark);
     }
 }
 
@@ -147,11 +190,15 @@ impl Teller<'_> {
                 if let Some(part) = &self.said.part {
                     part.request_body(bytes);
                 }
+                if let Some(ruled) = &mut self.said.ruled {
+                    ruled.part(bytes, MAX_LINE);
+                }
             }
             Piece::End => {
                 if let Some(exchange) = self.said.part.take() {
                     self.said.told.push(Told::Alone(exchange));
                 }
+                self.end_of_line(b"", false);
             }
             Piece::Line(line) => {
                 // The whole line is told before its part is forgotten: at any moment one of them is in the spool.
@@ -165,47 +212,83 @@ impl Teller<'_> {
     }
 
     fn line(&mut self, line: &[u8], at: u64) {
-        if line.trim_ascii().is_empty() {
-            return;
+        let batch = jsonrpc::batch(line);
+        match &batch {
+            _ if line.trim_ascii().is_empty() => {}
+            None => self.message(line, "", at),
+            Some(elements) => {
+                for (index, element) in elements.iter().enumerate() {
+                    self.message(element, &format!("mcp-batch: {}/{}\r\n", index + 1, elements.len()), at);
+                }
+            }
         }
-        let Some(elements) = jsonrpc::batch(line) else { return self.message(line, "", at) };
-        let size = elements.len();
-        for (index, element) in elements.into_iter().enumerate() {
-            self.message(element, &format!("mcp-batch: {}/{size}\r\n", index + 1), at);
+        self.end_of_line(line, batch.is_some());
+    }
+
+    fn end_of_line(&mut self, line: &[u8], is_batch: bool) {
+        if let Some(ruled) = &mut self.said.ruled {
+            ruled.end_of_line(line, is_batch, std::mem::take(&mut self.said.told));
         }
     }
 
     fn message(&mut self, text: &[u8], field: &str, at: u64) {
         let Some(message) = Message::parse(text) else {
             self.said.strays.fetch_add(1, Ordering::Relaxed);
-            return self.alone(text, "", field, at);
+            self.keep(text);
+            return self.alone(text, "", field, at, None);
         };
         let field = &format!("{JSON}{field}");
         let method = message.method.as_deref().unwrap_or("");
         let id = message.id.and_then(Id::parse);
         match (message.kind, id) {
             (Kind::Request, Some(id)) => {
-                let exchange = self.told(text, method, field, at);
-                lock(&self.said.asked).ask(id, exchange.clone());
-                self.said.told.extend(exchange.map(Told::Request));
+                let (ruling, mut live) = self.ask(text, &message, at);
+                match ruling {
+                    Ruling::On(text) => {
+                        let exchange = self.told(&text, method, field, at);
+                        mark(exchange.as_ref(), live.as_mut());
+                        lock(&self.said.asked).ask(id, Open { exchange: exchange.clone(), live });
+                        self.said.told.extend(exchange.map(Told::Request));
+                    }
+                    Ruling::Blocked(answer) => {
+                        let exchange = self.told(text, method, field, at);
+                        mark(exchange.as_ref(), live.as_mut());
+                        if let (Some(exchange), Some(answer)) = (exchange, answer) {
+                            exchange.response_head(ANSWER);
+                            exchange.response_body(&answer);
+                            self.said.told.push(Told::Blocked(exchange));
+                        }
+                    }
+                }
             }
             (Kind::Response, Some(id)) => {
                 let asked = lock(&self.said.answers).take(&id);
-                match asked {
-                    Some(Some(exchange)) => {
-                        exchange.response_head(ANSWER);
-                        exchange.response_body(text);
-                        self.said.told.push(Told::Answer(exchange));
-                    }
-                    // It was not recorded.
-                    Some(None) => {}
-                    None => self.alone(text, method, field, at),
+                let Some(Open { exchange, mut live }) = asked else {
+                    self.keep(text);
+                    return self.alone(text, method, field, at, None);
+                };
+                match (&mut self.said.ruled, &mut live) {
+                    (Some(ruled), Some(live)) => ruled.answer(text, live),
+                    _ => self.keep(text),
+                }
+                // It may not have been recorded.
+                if let Some(exchange) = exchange {
+                    mark(Some(&exchange), live.as_mut());
+                    exchange.response_head(ANSWER);
+                    exchange.response_body(text);
+                    self.said.told.push(Told::Answer(exchange));
                 }
             }
+            (Kind::Response, None) => {
+                self.keep(text);
+                self.alone(text, method, field, at, None);
+            }
             _ => {
-                self.alone(text, method, field, at);
+                let (ruling, live) = self.ask(text, &message, at);
+                let now = if let Ruling::On(now) = ruling { now } else { text.into() };
+                self.alone(&now, method, field, at, live);
                 if let Some(id) = message.cancels().and_then(Id::parse)
-                    && let Some(Some(exchange)) = lock(&self.said.asked).take(&id)
+                    && let Some(Open { exchange: Some(exchange), .. }) = lock(&self.said.asked).take(&id)
                 {
                     exchange
                         .fail(&Failure::new("ERR_CANCELLED", "the side that asked has taken it back".into()));
@@ -214,8 +297,23 @@ impl Teller<'_> {
         }
     }
 
-    fn alone(&mut self, text: &[u8], method: &str, field: &str, at: u64) {
+    /// What rules make of a request or a notification.
+    fn ask<'m>(&mut self, text: &'m [u8], message: &Message<'_>, at: u64) -> (Ruling<'m>, Option<Live>) {
+        match &mut self.said.ruled {
+            Some(ruled) => ruled.ask(self.origin, text, message, at),
+            None => (Ruling::On(text.into()), None),
+        }
+    }
+
+    fn keep(&mut self, text: &[u8]) {
+        if let Some(ruled) = &mut self.said.ruled {
+            ruled.keep(text);
+        }
+    }
+
+    fn alone(&mut self, text: &[u8], method: &str, field: &str, at: u64, mut live: Option<Live>) {
         let exchange = self.told(text, method, field, at);
+        mark(exchange.as_ref(), live.as_mut());
         self.said.told.extend(exchange.map(Told::Alone));
     }
 

@@ -21,16 +21,19 @@
 //!
 //! **Failures.** A pump that can no longer be listened to (a panic in an ear) goes on pumping.
 //!
-//! Interceptors, once there are any for MCP, stand between an ear and its pump's write: a message is whole there.
+//! **Interceptors** of recorded copies see these exchanges as they see those of HTTP: whose heads and bodies they have, each message an
+//! event (`claude_trace_core::interceptor`). Rules, which change what passes, stand between an ear and its pump's write, if
+//! there are any (`ruled`): then, and only then, a message passes when it is whole, and what passes is what they say.
 
 mod book;
 mod ear;
 mod lines;
 mod pump;
+mod ruled;
 
 pub use ear::{Ear, Ears};
 pub use lines::{Lines, Piece};
-pub use pump::{End, Input, Output, pump};
+pub use pump::{End, Input, Output, Way, pump, pump_ruled};
 
 /// A line that is longer is on record by itself. The official SDK takes 10 MiB.
 pub const MAX_LINE: usize = 64 << 20;

@@ -82,7 +82,12 @@ fn is_local(request: &request::Parts) -> bool {
 fn is_local_authority(authority: &Authority) -> bool {
     let host = authority.host();
     let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    !authority.as_str().contains('@')
+    // `Authority` takes anything for a port.
+    let has_plain_port = authority.as_str().strip_prefix(host).is_some_and(|rest| {
+        rest.is_empty()
+            || rest.strip_prefix(':').is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit()))
+    });
+    has_plain_port
         && (host.eq_ignore_ascii_case("localhost")
             || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback()))
 }
@@ -179,6 +184,10 @@ mod tests {
             "",
             "me@localhost",
             "[::2]",
+            // What the fuzzer found to be let in.
+            "localhost:80os",
+            "localhost:evil.example",
+            "[::1]2",
         ] {
             let refused = Access::Local.check(&mut parts("/x", &[("host", host)]));
             assert_eq!(refused, Err(Refusal::ForeignHost), "{host}");

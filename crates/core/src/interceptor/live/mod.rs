@@ -40,6 +40,7 @@ use super::hooks::{Body, Hooks, Instead, Message, Wish};
 use super::ledger::Side;
 use super::measure::Totals;
 use super::registry::{Registry, Watch};
+use super::rule::Call;
 use super::step::{State, Step};
 use crate::sse;
 use std::collections::BTreeSet;
@@ -116,6 +117,12 @@ impl Live {
             return None;
         }
         registry.watch(None, method, url).map(|watch| Self::with(watch, Arc::clone(registry.totals())))
+    }
+
+    /// The same for a message of JSON-RPC that asks for something, or tells it.
+    pub fn of_call(registry: &Registry, method: &[u8], url: &[u8], call: Call<'_>) -> Option<Self> {
+        let watch = registry.watch_call(method, url, call)?;
+        Some(Self::with(watch, Arc::clone(registry.totals())))
     }
 
     /// An exchange that these watch.

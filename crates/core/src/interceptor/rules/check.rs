@@ -77,6 +77,14 @@ pub(super) fn method(method: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// What is wrong with a pattern of methods or tools of MCP.
+pub(super) fn name(pattern: &str) -> Result<(), String> {
+    if pattern.is_empty() || pattern.chars().any(char::is_control) {
+        return Err(format!("{pattern:?} is none; allowed: a name, with * for anything"));
+    }
+    Ok(())
+}
+
 /// What is wrong with a pattern of event types.
 pub(super) fn kind(pattern: &str) -> Result<(), String> {
     if pattern.is_empty() || pattern.chars().any(char::is_control) {

@@ -81,13 +81,26 @@ struct OfEvents {
 impl Rules {
     /// Reads a file's text. `file` is what mistakes call it.
     pub fn parse(file: &str, text: &str) -> Result<Self, Mistakes> {
-        parse::rules(text).map(Self).map_err(|list| Mistakes::new(file, text, list))
+        Self::parse_for(file, text, false)
+    }
+
+    fn parse_for(file: &str, text: &str, is_for_messages: bool) -> Result<Self, Mistakes> {
+        parse::rules(text, is_for_messages).map(Self).map_err(|list| Mistakes::new(file, text, list))
     }
 
     /// Reads a file's bytes.
     pub fn read(file: &str, bytes: &[u8]) -> Result<Self, Mistakes> {
+        Self::read_for(file, bytes, false)
+    }
+
+    /// The same for a relay of messages: they are known by what they ask for, and have no headers.
+    pub fn read_for_messages(file: &str, bytes: &[u8]) -> Result<Self, Mistakes> {
+        Self::read_for(file, bytes, true)
+    }
+
+    fn read_for(file: &str, bytes: &[u8], is_for_messages: bool) -> Result<Self, Mistakes> {
         match std::str::from_utf8(bytes) {
-            Ok(text) => Self::parse(file, text),
+            Ok(text) => Self::parse_for(file, text, is_for_messages),
             Err(error) => {
                 let good = String::from_utf8_lossy(&bytes[..error.valid_up_to()]);
                 let mistake =

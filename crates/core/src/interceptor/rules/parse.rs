@@ -19,7 +19,7 @@ const MAX_NAME: usize = 100;
 const MAX_REGEX_BYTES: usize = 1 << 20;
 
 /// The rules, by order; or what is wrong.
-pub(super) fn rules(text: &str) -> Result<Vec<Arc<Rule>>, Vec<Mistake>> {
+pub(super) fn rules(text: &str, is_for_messages: bool) -> Result<Vec<Arc<Rule>>, Vec<Mistake>> {
     if text.len() > MAX_FILE_BYTES {
         return Err(vec![Mistake::new(
             0,
@@ -28,7 +28,7 @@ pub(super) fn rules(text: &str) -> Result<Vec<Arc<Rule>>, Vec<Mistake>> {
         )]);
     }
     let (root, errors) = DeTable::parse_recoverable(text);
-    let mut reader = Reader::default();
+    let mut reader = Reader { is_for_messages, ..Reader::default() };
     for error in &errors {
         let at = error.span().map_or(0, |span| span.start);
         reader.wrong(at, "", format!("this is no TOML: {}", error.message().replace('\n', "; ")));
@@ -116,16 +116,23 @@ fn name(reader: &mut Reader, table: &Table<'_>) -> String {
     name
 }
 
-/// Which exchanges it is for. What a relay of messages goes by will stand here, too.
+/// Which exchanges it is for. A relay of messages goes by what they ask for: their method, and the tool that they call.
 fn matching(reader: &mut Reader, table: &Table<'_>) -> Exchanges {
     let Some(table) = reader.table_at(table, "match") else { return Exchanges::default() };
-    reader.known(&table, &["host", "path", "method"]);
+    reader.known(&table, &["host", "path", "method", "tool"]);
+    let is_for_messages = reader.is_for_messages;
+    if let Some(tool) = table.get("tool").filter(|_| !is_for_messages) {
+        let words = "a call of a tool is a message of MCP, and this goes by heads; allowed: in the rules of `claude-trace mcp`";
+        reader.wrong(tool.span().start, &table.to("tool"), words);
+    }
     let mut list = |key, check: fn(&str) -> Result<(), String>| checked(reader, &table, key, check);
     let patterns = |list: Vec<String>| list.iter().map(|text| Pattern::new(text)).collect();
     Exchanges {
         hosts: patterns(list("host", check::host)),
         paths: patterns(list("path", check::path)),
-        methods: list("method", check::method),
+        tools: patterns(list("tool", check::name)),
+        asked: if is_for_messages { patterns(list("method", check::name)) } else { Vec::new() },
+        methods: if is_for_messages { Vec::new() } else { list("method", check::method) },
     }
 }
 
@@ -206,6 +213,10 @@ fn empty(reader: &mut Reader, table: &Table<'_>, keys: &[&str]) {
 /// First what is removed, then what is set, then what is added.
 fn headers(reader: &mut Reader, table: &Table<'_>) -> Vec<HeaderChange> {
     let Some(table) = reader.table_at(table, "headers") else { return Vec::new() };
+    if reader.is_for_messages {
+        reader.wrong(table.at, &table.path, "standard streams have no headers; allowed: delay, replace");
+        return Vec::new();
+    }
     reader.known(&table, &["set", "add", "remove"]);
     empty(reader, &table, &["set", "add", "remove"]);
     let removed = checked(reader, &table, "remove", check::header_name);
@@ -309,6 +320,12 @@ fn in_short(error: &regex::Error) -> String {
 
 fn instead(reader: &mut Reader, table: &Table<'_>, name: &str) -> Option<Instead> {
     let table = reader.table_at(table, "block")?;
+    if reader.is_for_messages {
+        reader.known(&table, &["message"]);
+        let message = reader.text(&table, "message");
+        let message = message.map_or_else(|| format!("blocked by rule {name:?}"), |(message, _)| message);
+        return Some(Instead::Answer(Reply { status: 403, headers: Vec::new(), body: message.into_bytes() }));
+    }
     let of_answer = ["status", "type", "message", "body", "content_type", "headers"];
     reader.known(&table, &[&["abort"], &of_answer[..]].concat());
     if reader.flag(&table, "abort") == Some(true) {

@@ -10,6 +10,8 @@ pub(super) type Value<'t> = Spanned<DeValue<'t>>;
 #[derive(Debug, Default)]
 pub(super) struct Reader {
     pub mistakes: Vec<Mistake>,
+    /// The rules are for a relay of messages.
+    pub is_for_messages: bool,
     /// What the rule is called.
     pub rule: String,
 }

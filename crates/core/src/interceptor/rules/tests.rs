@@ -21,6 +21,25 @@ fn fields(fields: &str) -> String {
 }
 
 #[test]
+fn rules_of_a_relay_go_by_messages() {
+    let read = |text: &str| Rules::read_for_messages("rules.toml", text.as_bytes());
+    let file = fields("match = { host = \"files\", method = \"tools/call\", tool = [\"delete_*\"] }\nblock.message = \"no\"");
+    let rules = read(&file).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    assert!(matches!(&rules.0[0].instead, Some(Instead::Answer(reply)) if reply.words() == "no"));
+    assert!(rules.0[0].exchanges.methods.is_empty());
+    for (text, words) in [
+        ("request.headers.set.a = \"b\"", "standard streams have no headers"),
+        ("block.abort = true", "there is no `abort`"),
+        ("block.status = 404", "there is no `status`"),
+        ("match.tool = \"\"\nblock = {}", "\"\" is none"),
+    ] {
+        let said = read(&fields(text)).unwrap_err().to_string();
+        assert!(said.contains(words), "{said}");
+    }
+    assert!(wrong(&fields("match.tool = \"x\"\nblock = {}")).contains("allowed: in the rules of `claude-trace mcp`"));
+}
+
+#[test]
 fn a_whole_file_is_read() {
     let text = r#"
 # What a file may hold.
