@@ -5,7 +5,7 @@
 const assert = require('node:assert/strict');
 const path = require('node:path');
 const { test } = require('node:test');
-const { Running, startProxy, stopProxy } = require('./support/command');
+const { PACKAGE, Running, startProxy, stopProxy } = require('./support/command');
 const { readLog, requestBody, responseBody } = require('./support/log');
 const { CLIENTS, ofMethod } = require('./support/mcp');
 const { freshFolder, loaderPath } = require('./support/run-client');
@@ -96,6 +96,34 @@ for (const [name, way] of /** @type {const} */ ([
 }
 
 for (const json of [false, true]) {
+  test(`an interceptor sees the messages of both sides and changes their records, in ${json ? 'JSON' : 'a stream of events'}`, async () => {
+    const { startServer } = await import('./clients/mcp/http-server.mjs');
+    const server = await startServer({ enableJsonResponse: json });
+    const cwd = freshFolder();
+    const env = { CLAUDE_TRACE_HOSTS: new URL(server.url).host, PACKAGE };
+    const client = new Running([path.join(CLIENTS, 'http-intercepted.mjs'), server.url], { program: NODE, env, cwd });
+    const { code, stdout, stderr } = await client.ended;
+    const account = await server.stop();
+    assert.equal(code, 0, stderr);
+    const [said, seen] = stdout.trim().split('\n');
+    assert.equal(said, 'a secret', 'the client has what the server said');
+    assert.ok(account.some(({ asked }) => asked.includes('a secret')), 'and the server what the client said');
+    assert.deepEqual(JSON.parse(seen), [
+      'asks initialize,answers protocolVersion',
+      'asks notifications/initialized',
+      'asks tools/call,answers content',
+    ]);
+    const records = readLog(cwd);
+    const [call] = ofMethod(records, 'tools/call');
+    assert.equal(call.request.body.params.arguments.text, 'a ******');
+    const answer = json ? call.response.body : dataOf(call.response.body_raw)[call.trace.jsonrpc.answer_event];
+    assert.equal(answer.result.content[0].text, 'a ******');
+    assert.deepEqual(call.intercepted.by, ['mask']);
+    assert.deepEqual([call.intercepted.events, call.intercepted.replaced], json ? [2, 2] : [3, 2]);
+    const [left] = records.filter(({ value }) => value.intercepted?.dropped);
+    assert.deepEqual([left.value.request.body, left.value.trace.request_bytes > 0], ['', true]);
+  });
+
   test(`an error is told by the record, whether the server answers in ${json ? 'JSON' : 'a stream of events'}`, async () => {
     const { startServer } = await import('./clients/mcp/http-server.mjs');
     const server = await startServer({ enableJsonResponse: json });

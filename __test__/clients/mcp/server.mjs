@@ -10,6 +10,7 @@ export function makeServer() {
   const mcp = new McpServer({ name: 'sums', version: '1.0.0' }, { capabilities: { logging: {}, tools: {} } });
   const { server } = mcp;
   mcp.registerTool('add', { inputSchema: { a: z.number(), b: z.number() } }, ({ a, b }) => text(String(a + b)));
+  mcp.registerTool('echo', { inputSchema: { text: z.string() } }, ({ text: said }) => text(said));
   mcp.registerTool('big', { inputSchema: { length: z.number() } }, ({ length }) => text('é😀\n'.repeat(length)));
   mcp.registerTool('fail', {}, () => {
     throw new Error('it was asked to fail');
