@@ -455,9 +455,9 @@ export interface EventChange {
   id?: string;
 }
 
-/** One server-sent event. Verdicts hold for the record when the handler is done. */
+/** One server-sent event, or one message of MCP. Verdicts hold for the record when the handler is done. */
 export interface InterceptedEvent {
-  /** Its number in the stream, from 0. */
+  /** Its number in the stream, from 0. Messages of MCP are numbered through, that of the request first. */
   readonly index: number;
   /** `message` if it names none. */
   readonly type: string;
@@ -476,7 +476,10 @@ export interface InterceptedEvent {
   annotate(value: unknown): void;
 }
 
-/** Events of one exchange, in order, without those that interceptors before have left out. */
+/**
+ * Events of one exchange, in order, without those that interceptors before have left out. Messages of MCP that the request
+ * consists of come in a batch of their own, while `exchange.response` is null.
+ */
 export interface InterceptedEvents extends Annotated, Iterable<InterceptedEvent> {
   readonly length: number;
   /** As of an array: negative ones count from the end. */

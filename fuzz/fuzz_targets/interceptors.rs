@@ -30,6 +30,29 @@ impl Interceptor for Thirds {
     }
 }
 
+/// The same bytes as messages of MCP, asked and answered: what is wanted of them is done where they stand.
+fn as_messages(registry: &Registry, body: &[u8], size: usize, encoding: &str) {
+    let mut stage = Stage::new(Arc::clone(registry.totals()), 1 << 20);
+    let watch = registry.watch(None, b"POST", b"mcp+stdio://x/").expect("it is for all");
+    let encoding = format!("content-type: application/json\r\ncontent-encoding: {encoding}\r\n");
+    stage.request((0, 1), watch, format!("POST mcp+stdio://x/\r\n{encoding}").into_bytes(), 0, false, 0);
+    body.chunks(size).for_each(|piece| stage.request_body((0, 1), piece, 0, 0));
+    stage.request_end((0, 1), 0);
+    stage.response((0, 1), format!("HTTP/1.1 200\r\n{encoding}").into_bytes(), 0, 0);
+    body.chunks(size).for_each(|piece| stage.body((0, 1), piece, 0, 0));
+    stage.end((0, 1), Outcome::Complete, 0, 0);
+    let done = stage.take_done();
+    assert_eq!((done.len(), stage.buffered()), (1, 0));
+    let changes = done[0].1.as_ref().expect("it had a part");
+    let edits = changes.request_body.iter().chain(&changes.body);
+    assert_eq!(edits.count() as u64, changes.account.dropped + changes.account.replaced);
+    for edits in [&changes.request_body, &changes.body] {
+        assert!(edits.windows(2).all(|pair| pair[0].end <= pair[1].start), "apart, and in order");
+        let is_plain = encoding.ends_with(": \r\n");
+        assert!(!is_plain || edits.iter().all(|edit| edit.start <= edit.end && edit.end <= body.len() as u64));
+    }
+}
+
 // The first byte chooses the encoding, the second the pieces.
 fuzz_target!(|data: &[u8]| {
     let [how, size, body @ ..] = data else { return };
@@ -44,6 +67,7 @@ fuzz_target!(|data: &[u8]| {
         limits: Limits { max_events: 1 + usize::from(how / 8 % 4), ..Limits::default() },
         maker: Maker::Local(Box::new(|| Box::new(Thirds))),
     });
+    as_messages(&registry, body, usize::from(*size).max(1), encoding);
     let mut stage = Stage::new(Arc::clone(registry.totals()), 1 << 20);
     let watch = registry.watch(None, b"GET", b"http://x/").expect("it is for all");
     stage.request((0, 1), watch, b"GET http://x/ HTTP/1.1\r\n".to_vec(), 0, false, 0);

@@ -52,6 +52,8 @@ fn look_at_message(text: &[u8]) {
         assert_eq!(Id::parse(id).is_some(), !spelled.is_null());
         assert!(!spelled.is_null() || message.kind == Kind::Response);
     }
+    let tool = value["params"]["name"].as_str().filter(|_| message.method.as_deref() == Some("tools/call"));
+    assert!(message.tool().is_none_or(|own| message.kind == Kind::Request && tool == Some(&*own)));
     let told = [message.progress_token(), message.cancels(), message.error().map(|(code, _)| code)];
     for spelled in told.into_iter().flatten() {
         assert!(!spelled.contains('\n'), "it goes into a line");

@@ -412,7 +412,10 @@ fn messages_of_mcp_are_changed_in_both_bodies() {
         let [record] = &records(dir.path())[..] else { panic!("one record") };
         assert_eq!(record["request"]["body"]["params"], json!({ "name": "******" }));
         assert_eq!(record["response"]["body"]["error"]["message"], "no ******");
-        assert_eq!(record["trace"]["jsonrpc"]["error"]["message"], "no ******", "what is hidden is hidden there, too");
+        assert_eq!(
+            record["trace"]["jsonrpc"]["error"]["message"], "no ******",
+            "what is hidden is hidden there, too"
+        );
         assert_eq!(record["trace"]["request_bytes"], call.len());
         assert_eq!(record["intercepted"], json!({ "by": ["hide"], "events": 2, "replaced": 2 }));
     }

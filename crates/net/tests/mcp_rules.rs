@@ -36,13 +36,15 @@ impl Relay {
             ..Recording::new(folder.path().join("log"))
         };
         let tape = Tape::new(&Pipeline::new(recording, Notices::silent()).unwrap(), 1).unwrap();
-        let rules = Rules::read_for_messages("rules", rules.as_bytes()).unwrap_or_else(|wrong| panic!("{wrong}"));
+        let rules =
+            Rules::read_for_messages("rules", rules.as_bytes()).unwrap_or_else(|wrong| panic!("{wrong}"));
         let ears = Ears::new(&tape, "files", Some(&Arc::new(rules.registry())));
         let ((client, ours), (server, theirs)) = (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
         for side in [&client, &server] {
             side.set_read_timeout(Some(support::STUCK)).unwrap();
         }
-        let (to_client, to_server) = (Way::new(ours.try_clone().unwrap()), Way::new(theirs.try_clone().unwrap()));
+        let (to_client, to_server) =
+            (Way::new(ours.try_clone().unwrap()), Way::new(theirs.try_clone().unwrap()));
         let pump = |input: &UnixStream, output: &UnixStream, on: &Way, back: &Way, ear| {
             let (input, output) = (input.try_clone().unwrap(), output.try_clone().unwrap());
             let (on, back) = (on.clone(), back.clone());
@@ -93,11 +95,15 @@ fn hear(side: &UnixStream) -> String {
 }
 
 fn call(id: u32, tool: &str) -> String {
-    format!("{{\"method\":\"tools/call\",\"params\":{{\"name\":\"{tool}\"}},\"jsonrpc\":\"2.0\",\"id\":{id}}}\n")
+    format!(
+        "{{\"method\":\"tools/call\",\"params\":{{\"name\":\"{tool}\"}},\"jsonrpc\":\"2.0\",\"id\":{id}}}\n"
+    )
 }
 
 fn told(progress: u32) -> String {
-    format!("{{\"method\":\"notifications/progress\",\"params\":{{\"progress\":{progress}}},\"jsonrpc\":\"2.0\"}}\n")
+    format!(
+        "{{\"method\":\"notifications/progress\",\"params\":{{\"progress\":{progress}}},\"jsonrpc\":\"2.0\"}}\n"
+    )
 }
 
 fn result(id: u32, text: &str) -> String {
@@ -116,7 +122,10 @@ fn a_blocked_call_is_answered_and_the_server_never_sees_it() {
     let relay = Relay::new(BLOCK);
     say(&relay.client, [call(1, "delete_file"), call(2, "read")].concat());
     let blocked = hear(&relay.client);
-    assert_eq!(blocked, "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32003,\"message\":\"nothing is deleted\"}}\n");
+    assert_eq!(
+        blocked,
+        "{\"jsonrpc\":\"2.0\",\"id\":1,\"error\":{\"code\":-32003,\"message\":\"nothing is deleted\"}}\n"
+    );
     assert_eq!(hear(&relay.server), call(2, "read"));
     say(&relay.server, result(2, "x"));
     assert_eq!(hear(&relay.client), result(2, "x"), "byte for byte, white space too");
@@ -125,7 +134,10 @@ fn a_blocked_call_is_answered_and_the_server_never_sees_it() {
     assert_eq!(records.len(), 2);
     assert_eq!(records[0]["request"]["body"]["params"], json!({ "name": "delete_file" }));
     assert_eq!(records[0]["response"]["body"]["error"]["message"], "nothing is deleted");
-    assert_eq!(records[0]["trace"]["jsonrpc"]["error"], json!({ "code": -32003, "message": "nothing is deleted" }));
+    assert_eq!(
+        records[0]["trace"]["jsonrpc"]["error"],
+        json!({ "code": -32003, "message": "nothing is deleted" })
+    );
     assert_eq!(rules(&records[0]), &json!([{ "name": "keep", "answered": 403 }]));
     assert!(records[0].get("note").is_none());
     assert_eq!((&records[1]["response"]["body"]["id"], rules(&records[1])), (&json!(2), &Value::Null));
@@ -140,7 +152,11 @@ fn elements_of_a_batch_are_messages_like_others() {
     assert!(hear(&relay.client).contains("nothing is deleted"));
     assert_eq!(hear(&relay.server), format!("[{}]\n", two.trim()));
     say(&relay.client, format!("[{}]\n[{} ,{}]\n", one.trim(), two.trim(), two.trim()));
-    assert_eq!(hear(&relay.server), format!("[{} ,{}]\n", two.trim(), two.trim()), "what is not touched is as it came");
+    assert_eq!(
+        hear(&relay.server),
+        format!("[{} ,{}]\n", two.trim(), two.trim()),
+        "what is not touched is as it came"
+    );
     let (_, records) = relay.end();
     assert_eq!(records.iter().filter(|record| rules(record).is_array()).count(), 2);
 }
@@ -177,7 +193,10 @@ fn notifications_are_left_out() {
          [[rule]]\nname = \"no logs\"\nmatch.method = \"notifications/message\"\nblock = {}\n",
     );
     let log = told(0).replace("progress", "message");
-    say(&relay.server, [told(1), log, told(2), "stray\n".into(), told(3).replace("progress", "other")].concat());
+    say(
+        &relay.server,
+        [told(1), log, told(2), "stray\n".into(), told(3).replace("progress", "other")].concat(),
+    );
     assert_eq!(hear(&relay.client), "stray\n");
     assert_eq!(hear(&relay.client), told(3).replace("progress", "other"));
     let (rest, records) = relay.end();

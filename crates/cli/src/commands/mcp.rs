@@ -13,9 +13,9 @@ use claude_trace_core::pipeline::Pipeline;
 use claude_trace_net::Tape;
 use claude_trace_net::mcp::{Ears, Way, pump, pump_ruled};
 use rustix::fd::{AsFd, BorrowedFd};
-use serde_json::{Value, json};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::stdio::{dup2_stdin, dup2_stdout, stdin, stdout};
+use serde_json::{Value, json};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::ffi::OsString;
@@ -133,7 +133,8 @@ impl Relay {
         let stats = tape.stats();
         let strays = strays.load(Ordering::Relaxed);
         if let Some(metrics) = metrics {
-            let counts = Counts { name: &name, log: &stats.log_file, exchanges: stats.total_pairs, complete, strays };
+            let counts =
+                Counts { name: &name, log: &stats.log_file, exchanges: stats.total_pairs, complete, strays };
             // Whoever has closed it has not asked for this.
             let _ = writeln!(std::io::stderr(), "{}", counts.with(&metrics));
             return Ok(ended.exit());

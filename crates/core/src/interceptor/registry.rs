@@ -190,8 +190,7 @@ impl Registry {
     }
 
     fn watch_those(&self, scope: Option<u32>, fits: impl Fn(&Rule) -> bool) -> Option<Watch> {
-        let is_for =
-            |one: &&Arc<Registered>| (one.scope.is_none() || one.scope == scope) && fits(&one.rule);
+        let is_for = |one: &&Arc<Registered>| (one.scope.is_none() || one.scope == scope) && fits(&one.rule);
         let list: Vec<_> = lock(&self.list).iter().filter(is_for).cloned().collect();
         if list.is_empty() {
             return None;

@@ -172,7 +172,8 @@ impl Watched {
             }
             let (start, end) = (place.start as u64, place.end as u64);
             let data = bytes[place].trim_ascii();
-            let rest = sse::Event { kind: b"", id: b"", has_id: false, retry: None, cut: false, data, start, end };
+            let rest =
+                sse::Event { kind: b"", id: b"", has_id: false, retry: None, cut: false, data, start, end };
             self.event(&rest, at, shared);
         }
         if of_request {

@@ -111,8 +111,10 @@ impl Told {
 
     /// The other side did not take it.
     pub fn failed(self, failure: &Failure) {
-        let (Self::Request(exchange) | Self::Answer(exchange) | Self::Alone(exchange) | Self::Blocked(exchange)) =
-            self;
+        let (Self::Request(exchange)
+        | Self::Answer(exchange)
+        | Self::Alone(exchange)
+        | Self::Blocked(exchange)) = self;
         exchange.fail(failure);
     }
 }

@@ -115,7 +115,13 @@ impl Ruled {
     }
 
     /// A request or a notification: what becomes of it, and who is on its way.
-    pub fn ask<'m>(&mut self, origin: &str, text: &'m [u8], message: &Message<'_>, at: u64) -> (Ruling<'m>, Option<Live>) {
+    pub fn ask<'m>(
+        &mut self,
+        origin: &str,
+        text: &'m [u8],
+        message: &Message<'_>,
+        at: u64,
+    ) -> (Ruling<'m>, Option<Live>) {
         let method = message.method.as_deref().unwrap_or_default();
         let (tool, url) = (message.tool(), format!("{origin}/{method}"));
         let call = Call { method, tool: tool.as_deref() };

@@ -123,7 +123,8 @@ fn assert_fields(came: &HeaderMap, went: &HeaderMap, version: Version, upgrades:
         .collect();
     let is_ours = |name: &HeaderName| {
         let own = ["keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authorization"];
-        let framing = ["connection", "upgrade", "transfer-encoding", "te", "host", "content-length", "cookie"];
+        let framing =
+            ["connection", "upgrade", "transfer-encoding", "te", "host", "content-length", "cookie"];
         own.contains(&name.as_str()) || framing.contains(&name.as_str())
     };
     for name in came.keys() {
@@ -157,7 +158,10 @@ fn assert_fields(came: &HeaderMap, went: &HeaderMap, version: Version, upgrades:
 fn assert_lines(text: &[u8], fields: usize) {
     assert!(!text.windows(4).any(|bytes| bytes == b"\r\n\r\n"));
     let lines = text.windows(2).filter(|bytes| bytes == b"\r\n").count();
-    assert!(lines == fields || lines == fields + 1 || lines == fields + 2, "{lines} lines of {fields} fields");
+    assert!(
+        lines == fields || lines == fields + 1 || lines == fields + 2,
+        "{lines} lines of {fields} fields"
+    );
 }
 
 #[cfg(test)]
@@ -167,15 +171,34 @@ mod tests {
 
     fn field() -> impl Strategy<Value = String> {
         let name = prop_oneof![
-            Just("Connection"), Just("Host"), Just("Upgrade"), Just("TE"), Just("Transfer-Encoding"),
-            Just("Content-Length"), Just("Keep-Alive"), Just("Cookie"), Just("X-Claude-Trace-Token"),
-            Just("Proxy-Authorization"), Just("a"), Just("b"), Just("x-mine")
+            Just("Connection"),
+            Just("Host"),
+            Just("Upgrade"),
+            Just("TE"),
+            Just("Transfer-Encoding"),
+            Just("Content-Length"),
+            Just("Keep-Alive"),
+            Just("Cookie"),
+            Just("X-Claude-Trace-Token"),
+            Just("Proxy-Authorization"),
+            Just("a"),
+            Just("b"),
+            Just("x-mine")
         ];
         let value = prop_oneof![
-            Just(TOKEN.to_owned()), Just("localhost:1".into()), Just("127.0.0.1".into()), Just("[::1]:80".into()),
-            Just("evil.example".into()), Just("keep-alive, x-mine".into()), Just("Upgrade".into()),
-            Just("chunked".into()), Just("gzip, Trailers".into()), Just("close,a , b,,".into()),
-            Just("127.1@localhost".into()), Just("host, content-length".into()), "[ -~]{0,12}"
+            Just(TOKEN.to_owned()),
+            Just("localhost:1".into()),
+            Just("127.0.0.1".into()),
+            Just("[::1]:80".into()),
+            Just("evil.example".into()),
+            Just("keep-alive, x-mine".into()),
+            Just("Upgrade".into()),
+            Just("chunked".into()),
+            Just("gzip, Trailers".into()),
+            Just("close,a , b,,".into()),
+            Just("127.1@localhost".into()),
+            Just("host, content-length".into()),
+            "[ -~]{0,12}"
         ];
         (name, value).prop_map(|(name, value)| format!("{name}: {value}"))
     }

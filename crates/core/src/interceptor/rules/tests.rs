@@ -23,7 +23,9 @@ fn fields(fields: &str) -> String {
 #[test]
 fn rules_of_a_relay_go_by_messages() {
     let read = |text: &str| Rules::read_for_messages("rules.toml", text.as_bytes());
-    let file = fields("match = { host = \"files\", method = \"tools/call\", tool = [\"delete_*\"] }\nblock.message = \"no\"");
+    let file = fields(
+        "match = { host = \"files\", method = \"tools/call\", tool = [\"delete_*\"] }\nblock.message = \"no\"",
+    );
     let rules = read(&file).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     assert!(matches!(&rules.0[0].instead, Some(Instead::Answer(reply)) if reply.words() == "no"));
     assert!(rules.0[0].exchanges.methods.is_empty());
@@ -36,7 +38,10 @@ fn rules_of_a_relay_go_by_messages() {
         let said = read(&fields(text)).unwrap_err().to_string();
         assert!(said.contains(words), "{said}");
     }
-    assert!(wrong(&fields("match.tool = \"x\"\nblock = {}")).contains("allowed: in the rules of `claude-trace mcp`"));
+    assert!(
+        wrong(&fields("match.tool = \"x\"\nblock = {}"))
+            .contains("allowed: in the rules of `claude-trace mcp`")
+    );
 }
 
 #[test]

@@ -82,8 +82,22 @@ fn messages_are_changed_where_they_stand() {
     let batch = format!("[ {TOLD}, {RESULT} ]");
     for (asks, answer_head, answer, asked, answered, dropped) in [
         (format!(" {CALL}\n"), JSON, RESULT, call.clone(), result.clone(), 0),
-        (CALL.into(), std::str::from_utf8(RESPONSE).unwrap(), &*streamed, call.clone(), format!("id: 2\ndata: {result}\n\n"), 1),
-        (format!("[{CALL},\n{CALL}]"), JSON, &*batch, format!("[{call},\n{call}]"), format!("[ null, {result} ]"), 1),
+        (
+            CALL.into(),
+            std::str::from_utf8(RESPONSE).unwrap(),
+            &*streamed,
+            call.clone(),
+            format!("id: 2\ndata: {result}\n\n"),
+            1,
+        ),
+        (
+            format!("[{CALL},\n{CALL}]"),
+            JSON,
+            &*batch,
+            format!("[{call},\n{call}]"),
+            format!("[ null, {result} ]"),
+            1,
+        ),
         (CALL.into(), JSON, TOLD, call, String::new(), 1),
     ] {
         for size in [3, 10_000] {
@@ -140,7 +154,8 @@ fn what_is_no_message_is_no_event() {
 fn messages_are_bounded() {
     let mut bench = Bench::new();
     let drops: Act = Arc::new(|batch: &mut EventBatch| {
-        batch.decide(0, Verdict::Replace(Replacement { data: Some(b"x".to_vec()), ..Replacement::default() }));
+        batch
+            .decide(0, Verdict::Replace(Replacement { data: Some(b"x".to_vec()), ..Replacement::default() }));
         Ok(())
     });
     bench.spy("a", 0, Limits::default(), drops);

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 const CALL: &[u8] = br#"{"method":"tools/call","params":{"name":"x"},"jsonrpc":"2.0","id":3}"#;
 const ANSWER: &str = "id: s-3\ndata: {\"jsonrpc\":\"2.0\",\"id\":3,\"result\":{\"error\":{}}}\n\n";
-const ERROR: &str = "data: {\"jsonrpc\":\"2.0\",\"id\":3.0,\ndata: \"error\":{\"code\":-32602,\"message\":\"no\"}}\n\n";
+const ERROR: &str =
+    "data: {\"jsonrpc\":\"2.0\",\"id\":3.0,\ndata: \"error\":{\"code\":-32602,\"message\":\"no\"}}\n\n";
 /// What may come before an answer, and none of it is one.
 const BEFORE: [&str; 6] = [
     "id: s-1\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{}}\n\n",
@@ -64,7 +65,8 @@ fn an_answer_that_has_not_come_is_looked_for_where_the_stream_goes_on() {
     let waits = Unanswered { method: "tools/call".into(), id: "3".into() };
     assert_eq!(unanswered.as_ref(), Some(&waits));
     let earlier = Earlier { unanswered, ..streams::earlier(&["s-2"]) };
-    let resumed = json!({ "kind": "resumed", "answer_event": 1, "error": { "code": -32602, "message": "no" } });
+    let resumed =
+        json!({ "kind": "resumed", "answer_event": 1, "error": { "code": -32602, "message": "no" } });
     assert_eq!(written(b"", &format!("{}{ERROR}", BEFORE[0]), Some(&earlier)), (told(resumed), None));
     let still = written(b"", BEFORE[0], Some(&earlier));
     assert_eq!(still, (told(json!({ "kind": "resumed" })), Some(waits)));
