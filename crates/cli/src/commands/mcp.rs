@@ -1,21 +1,22 @@
 //! `claude-trace mcp`
 
+mod numbers;
+
 use crate::failure::Failure;
 use crate::launch::{self, Child, PassedOn};
 use crate::recording::RecordingArgs;
 use crate::words::Count;
 use clap::Args;
-use claude_trace_core::interceptor::builtin::{MessageMetrics, Messages, OfMethod};
+use claude_trace_core::interceptor::Registry;
 use claude_trace_core::interceptor::rules::{MAX_FILE_BYTES, Rules};
-use claude_trace_core::interceptor::{Hooks, Limits, Maker, Registration, Registry, Rule};
 use claude_trace_core::notice::Level;
 use claude_trace_core::pipeline::Pipeline;
 use claude_trace_net::Tape;
 use claude_trace_net::mcp::{Ears, Way, pump, pump_ruled};
+use numbers::{Counts, counted};
 use rustix::fd::{AsFd, BorrowedFd};
 use rustix::io::fcntl_dupfd_cloexec;
 use rustix::stdio::{dup2_stdin, dup2_stdout, stdin, stdout};
-use serde_json::{Value, json};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::ffi::OsString;
@@ -166,63 +167,6 @@ fn rules_of(file: &Path) -> Result<Arc<Registry>, Failure> {
     File::open(file).and_then(|file| file.take(limit).read_to_end(&mut text)).map_err(failed)?;
     let rules = Rules::read_for_messages(&name, &text).map_err(Failure::new)?;
     Ok(Arc::new(rules.registry()))
-}
-
-/// Has the messages counted. Nobody but who asked for it pays for that.
-fn counted(interceptors: &Registry) -> Arc<MessageMetrics> {
-    let metrics = Arc::<MessageMetrics>::default();
-    let into = Arc::clone(&metrics);
-    interceptors.add(Registration {
-        name: "messages".into(),
-        order: 0,
-        rule: Rule::default(),
-        scope: None,
-        hooks: Hooks { events: true, end: true, ..Hooks::NONE },
-        limits: Limits::default(),
-        maker: Maker::Local(Box::new(move || Box::new(Messages::new(Arc::clone(&into))))),
-    });
-    metrics
-}
-
-/// The last words.
-struct Counts<'c> {
-    name: &'c str,
-    log: &'c Path,
-    exchanges: u64,
-    complete: bool,
-    strays: u64,
-}
-
-impl Counts<'_> {
-    fn with(&self, metrics: &MessageMetrics) -> Value {
-        let rounded = |ms: f64| (ms * 1000.0).round() / 1000.0;
-        let methods = metrics.methods().into_iter().map(|OfMethod { asked, requests, errors, unanswered, took_ms }| {
-            let mut of = json!({ "method": asked.method, "requests": requests, "errors": errors, "unanswered": unanswered });
-            if let Some(tool) = asked.tool {
-                of["tool"] = tool.into();
-            }
-            if took_ms.count > 0 {
-                of["took_ms"] = json!({ "p50": rounded(took_ms.p50), "p99": rounded(took_ms.p99), "max": rounded(took_ms.max) });
-            }
-            of
-        });
-        let Self { name, log, exchanges, complete, strays } = self;
-        json!({
-            "server": name,
-            "log": (*exchanges > 0).then(|| log.display().to_string()),
-            "exchanges": exchanges,
-            "complete": complete,
-            "messages": {
-                "requests": metrics.requests.get(),
-                "notifications": metrics.notifications.get(),
-                "responses": metrics.responses.get(),
-                "errors": metrics.errors.get(),
-                "bytes": metrics.bytes.get(),
-                "not_json_rpc": strays,
-            },
-            "methods": methods.collect::<Vec<_>>(),
-        })
-    }
 }
 
 /// A client that has lost its patience sends SIGKILL, which nobody can pass on: where the system can, it is asked to. The

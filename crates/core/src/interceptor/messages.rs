@@ -86,7 +86,7 @@ pub(super) fn messages_in(body: &[u8]) -> (Vec<Range<usize>>, bool) {
         return (Vec::new(), false);
     }
     if jsonrpc::Message::parse(body).is_some() {
-        return (vec![0..body.len()], false);
+        return (std::iter::once(0..body.len()).collect(), false);
     }
     let elements = jsonrpc::batch(body).unwrap_or_default();
     if !elements.iter().any(|element| jsonrpc::Message::parse(element).is_some()) {

@@ -4,6 +4,7 @@ use super::MAX_LINE;
 use super::book::{Book, Open};
 use super::lines::{Lines, Piece};
 use super::ruled::{Ruled, Ruling, Step};
+use super::told::Told;
 use crate::failure::Failure;
 use crate::tape::{Exchange, Tape};
 use claude_trace_core::clock::monotonic_nanos;
@@ -18,7 +19,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Streams have no heads: these are what Streamable HTTP would have sent. Readers take a body for JSON by its type.
 const JSON: &str = "content-type: application/json\r\n";
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
-const ACCEPTED: &[u8] = b"HTTP/1.1 202 Accepted\r\n";
 
 /// Both ears of a relay.
 pub struct Ears {
@@ -83,42 +83,6 @@ struct Said {
     ruled: Option<Ruled>,
 }
 
-/// What is over when it has been passed on.
-pub enum Told {
-    /// Waits for its answer.
-    Request(Exchange),
-    /// The exchange that it answers.
-    Answer(Exchange),
-    /// Nothing answers it.
-    Alone(Exchange),
-    /// We have answered it.
-    Blocked(Exchange),
-}
-
-impl Told {
-    /// It has been.
-    pub fn passed(self) {
-        match self {
-            Self::Request(exchange) => exchange.request_end(),
-            Self::Answer(exchange) => exchange.response_end(b""),
-            Self::Alone(exchange) => accept(&exchange),
-            Self::Blocked(exchange) => {
-                exchange.request_end();
-                exchange.response_end(b"");
-            }
-        }
-    }
-
-    /// The other side did not take it.
-    pub fn failed(self, failure: &Failure) {
-        let (Self::Request(exchange)
-        | Self::Answer(exchange)
-        | Self::Alone(exchange)
-        | Self::Blocked(exchange)) = self;
-        exchange.fail(failure);
-    }
-}
-
 impl Ear {
     /// What was read, before it is passed on.
     pub fn hear(&mut self, bytes: &[u8]) {
@@ -166,12 +130,6 @@ fn mark(exchange: Option<&Exchange>, live: Option<&mut Live>) {
     if let (Some(exchange), Some(mark)) = (exchange, live.and_then(Live::mark)) {
         exchange.rules(&mark);
     }
-}
-
-fn accept(exchange: &Exchange) {
-    exchange.request_end();
-    exchange.response_head(ACCEPTED);
-    exchange.response_end(b"");
 }
 
 struct Teller<'e> {

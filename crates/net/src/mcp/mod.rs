@@ -30,6 +30,7 @@ mod ear;
 mod lines;
 mod pump;
 mod ruled;
+mod told;
 
 pub use ear::{Ear, Ears};
 pub use lines::{Lines, Piece};

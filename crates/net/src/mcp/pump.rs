@@ -1,7 +1,8 @@
 //! Moves bytes from one side to the other.
 
-use super::ear::{Ear, Told};
+use super::ear::Ear;
 use super::ruled::Step;
+use super::told::Told;
 use crate::failure::Failure;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::io::{self, ErrorKind, Read, Write};

@@ -9,7 +9,7 @@
 //! **Who asks is answered.** A request that is blocked gets an error as its answer, which goes back to the side that asked between
 //! two lines of the other; the other side hears nothing. A notification that is blocked is left out.
 
-use super::ear::Told;
+use super::told::Told;
 use claude_trace_core::interceptor::live::{Fate, Live};
 use claude_trace_core::interceptor::{Call, Instead, Registry};
 use claude_trace_core::jsonrpc::{Kind, Message};
@@ -156,7 +156,10 @@ impl Ruled {
                 }
             }
         }
-        self.go_on(&now);
+        match &now {
+            Cow::Borrowed(text) => self.keep(text),
+            Cow::Owned(text) => self.change_to(text),
+        }
         (Ruling::On(now), Some(live))
     }
 
@@ -165,13 +168,13 @@ impl Ruled {
         let plan = live.response(ANSWER);
         self.wait(plan.wait);
         match live.body(false, text) {
-            Some(other) => self.go_on(&Cow::Owned(in_a_line(other))),
+            Some(other) => self.change_to(&in_a_line(other)),
             None => self.keep(text),
         }
     }
 
-    fn go_on(&mut self, text: &Cow<'_, [u8]>) {
-        self.is_touched |= matches!(text, Cow::Owned(_));
+    fn change_to(&mut self, text: &[u8]) {
+        self.is_touched = true;
         self.keep(text);
     }
 

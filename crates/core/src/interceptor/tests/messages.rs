@@ -15,19 +15,16 @@ const ACCEPTED: &str = "HTTP/1.1 202 Accepted\r\n";
 fn run(bench: &mut Bench, head: &str, asks: &str, answer_head: &str, answer: &str, size: usize) -> Changes {
     let watch = bench.registry.watch(None, b"POST", b"http://x/").unwrap();
     bench.stage.request(KEY, watch, head.into(), 0, false, 0);
-    let mut now = 0;
-    let mut pieces = |text: &str, mut give: Box<dyn FnMut(&[u8], u64) + '_>| {
-        for piece in text.as_bytes().chunks(size) {
-            now += MS;
-            give(piece, now);
-        }
-    };
     let stage = &mut bench.stage;
-    pieces(asks, Box::new(|piece, now| stage.request_body(KEY, piece, now, now)));
-    bench.stage.request_end(KEY, 90 * MS);
-    bench.stage.response(KEY, answer_head.into(), 90 * MS, 90 * MS);
-    let stage = &mut bench.stage;
-    pieces(answer, Box::new(|piece, now| stage.body(KEY, piece, now, now)));
+    let mut times = (1..).map(|ms| ms * MS);
+    for (piece, now) in asks.as_bytes().chunks(size).zip(&mut times) {
+        stage.request_body(KEY, piece, now, now);
+    }
+    stage.request_end(KEY, 90 * MS);
+    stage.response(KEY, answer_head.into(), 90 * MS, 90 * MS);
+    for (piece, now) in answer.as_bytes().chunks(size).zip(&mut times) {
+        stage.body(KEY, piece, now, now);
+    }
     bench.finish(1000 * MS)
 }
 
