@@ -103,7 +103,9 @@ test('rules that are wrong are named with their lines, and nothing is started', 
   const { code, stdout, stderr } = await runCommand(['mcp', '--rules', wrong, '--', '/bin/sh', '-c', 'echo started']);
   assert.deepEqual([code, stdout], [2, '']);
   assert.match(stderr, /rules\.toml:3:\d+: rule "x": match: there is no `tol`; did you mean `tool`\?[^]*rules\.toml:4:\d+: rule "x": block: there is no `status`/);
+  const checked = await runCommand(['rules', 'check', '--mcp', file(RULES)]);
+  assert.deepEqual([checked.code, checked.stdout.replace(/^.*?: /, '')], [0, 'ok: 3 rules: nothing fails here, slow sums, quiet\n']);
   const missing = await runCommand(['mcp', '--rules', '/no/such/file', '--', 'true']);
   assert.equal(missing.code, 2);
-  assert.match(missing.stderr, /^claude-trace: cannot read \/no\/such\/file: /);
+  assert.match(missing.stderr, /^claude-trace: cannot read the rules in \/no\/such\/file: /);
 });

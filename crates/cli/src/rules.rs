@@ -1,4 +1,4 @@
-//! Files of rules for what passes a proxy.
+//! Files of rules for what passes a proxy, or a relay of MCP.
 
 use crate::failure::Failure;
 use crate::recording::Recording;
@@ -24,15 +24,24 @@ impl RulesArgs {
     /// The rules as interceptors, if there are any. Says how many.
     pub fn live(&self, recording: &Recording) -> Result<Option<Arc<Registry>>, Failure> {
         let Some(file) = &self.rules else { return Ok(None) };
-        let rules = read(file)?.map_err(|mistakes| refused(file, &mistakes))?;
+        let rules = read(file, Of::Proxy)?.map_err(|mistakes| refused(file, &mistakes))?;
         let what = Count(rules.len() as u64, "rule");
         recording.say(Level::Info, &format!("{what} of {} act on what passes", file.display()));
         Ok(Some(Arc::new(rules.registry())))
     }
 }
 
+/// Whose rules they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Of {
+    /// A proxy's: they go by heads.
+    Proxy,
+    /// Those of a relay of MCP: they go by messages.
+    Relay,
+}
+
 /// Reads a file of rules.
-pub fn read(file: &Path) -> Result<Result<Rules, Mistakes>, Failure> {
+pub fn read(file: &Path, of: Of) -> Result<Result<Rules, Mistakes>, Failure> {
     let mut bytes = Vec::new();
     let opened = File::open(file).and_then(|opened| {
         // One byte more than is taken: what is larger is a mistake that says so.
@@ -41,7 +50,11 @@ pub fn read(file: &Path) -> Result<Result<Rules, Mistakes>, Failure> {
     opened.map_err(|error| {
         Failure::new(format_args!("cannot read the rules in {}: {error}", file.display()))
     })?;
-    Ok(Rules::read(&file.to_string_lossy(), &bytes))
+    let name = file.to_string_lossy();
+    Ok(match of {
+        Of::Proxy => Rules::read(&name, &bytes),
+        Of::Relay => Rules::read_for_messages(&name, &bytes),
+    })
 }
 
 /// Why a file of rules is not used: each mistake in a line of its own, as compilers write them.

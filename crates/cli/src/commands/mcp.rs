@@ -5,10 +5,10 @@ mod numbers;
 use crate::failure::Failure;
 use crate::launch::{self, Child, PassedOn};
 use crate::recording::RecordingArgs;
+use crate::rules::{self, Of};
 use crate::words::Count;
 use clap::Args;
 use claude_trace_core::interceptor::Registry;
-use claude_trace_core::interceptor::rules::{MAX_FILE_BYTES, Rules};
 use claude_trace_core::notice::Level;
 use claude_trace_core::pipeline::Pipeline;
 use claude_trace_net::Tape;
@@ -21,7 +21,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
@@ -160,12 +160,7 @@ impl Relay {
 
 /// The rules of a file.
 fn rules_of(file: &Path) -> Result<Arc<Registry>, Failure> {
-    let name = file.display().to_string();
-    let failed = |error| Failure::new(format_args!("cannot read {name}: {error}"));
-    let mut text = Vec::new();
-    let limit = MAX_FILE_BYTES as u64 + 1;
-    File::open(file).and_then(|file| file.take(limit).read_to_end(&mut text)).map_err(failed)?;
-    let rules = Rules::read_for_messages(&name, &text).map_err(Failure::new)?;
+    let rules = rules::read(file, Of::Relay)?.map_err(|mistakes| rules::refused(file, &mistakes))?;
     Ok(Arc::new(rules.registry()))
 }
 

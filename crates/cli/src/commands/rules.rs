@@ -2,7 +2,7 @@
 
 use crate::failure::{Code, Failure};
 use crate::out::Out;
-use crate::rules::{read, refused};
+use crate::rules::{Of, read, refused};
 use crate::words::Count;
 use clap::{Args, Subcommand};
 use claude_trace_core::interceptor::rules::Mistake;
@@ -16,6 +16,7 @@ use std::path::PathBuf;
 #[command(after_long_help = "\
 Examples:
   claude-trace rules check rules.toml
+  claude-trace rules check --mcp rules-of-tools.toml
   claude-trace rules check --json *.toml | jq '.files[] | select(.ok | not)'
 
 Exit codes: 0, all of them can be used; 2, one cannot, and why is said.")]
@@ -35,6 +36,10 @@ struct Check {
     /// The files.
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
+
+    /// They are for `claude-trace mcp`, and not for a proxy.
+    #[arg(long)]
+    mcp: bool,
 
     /// Print JSON.
     #[arg(long)]
@@ -78,7 +83,8 @@ impl From<&Mistake> for Told {
 
 impl RulesFiles {
     pub fn run(self) -> Result<Code, Failure> {
-        let What::Check(Check { files, json }) = self.what;
+        let What::Check(Check { files, mcp, json }) = self.what;
+        let of = if mcp { Of::Relay } else { Of::Proxy };
         let mut out = Out::new();
         let mut answer = Answer { ok: true, files: Vec::new() };
         for path in files {
@@ -89,7 +95,7 @@ impl RulesFiles {
                 mistakes: Vec::new(),
                 error: None,
             };
-            let failure = match read(&path) {
+            let failure = match read(&path, of) {
                 Ok(Ok(rules)) => {
                     let names: Vec<_> = rules.names().map(str::to_owned).collect();
                     if !json {
