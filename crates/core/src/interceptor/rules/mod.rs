@@ -14,8 +14,8 @@
 //! refused here, and data that are JSON stay JSON (`text`): a replacement that would break them is an error of the rule, which
 //! is then out of that exchange.
 //!
-//! **No transport.** A relay of messages parses the same file and asks [`live::Live::message`](super::live::Live::message).
-//! What it goes by beside host, path and method belongs into `matching`.
+//! **No transport.** A relay of messages reads the same files for itself ([`Rules::read_for_messages`]): its rules go by what a message
+//! asks for, and have no headers. It asks [`live::Live::of_call`](super::live::Live::of_call).
 
 mod actions;
 mod check;
