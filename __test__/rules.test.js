@@ -8,6 +8,7 @@ const http = require('node:http');
 const http2 = require('node:http2');
 const path = require('node:path');
 const { after, before, test } = require('node:test');
+const { setTimeout } = require('node:timers/promises');
 const zlib = require('node:zlib');
 const { AGENT, recordsOf, runCommand, startProxy, stepsOf, stopProxy } = require('./support/command');
 const { gate, serveGated } = require('./support/gated-server');
@@ -43,6 +44,15 @@ const ruled = (upstream, rules) => startProxy(upstream, ['--rules', rulesFile(ru
 
 /** The records of a proxy that has ended. @param {{ cwd: string }} proxy @returns {any[]} */
 const values = (proxy) => readLog(proxy.cwd).map(({ value }) => value);
+
+/** Waits until an exchange has ended and is in the log. @param {{ cwd: string }} proxy @param {string} pathname */
+async function recorded(proxy, pathname) {
+  for (let tries = 0; tries < 600; tries++) {
+    if (values(proxy).some(({ request }) => new URL(request.url).pathname === pathname)) return;
+    await setTimeout(50);
+  }
+  assert.fail(`${pathname} is not on record`);
+}
 
 /** Reads a body until it has those words, and leaves the rest. @param {ReadableStreamDefaultReader<Uint8Array>} reader @param {string} words */
 async function readTo(reader, words) {
@@ -212,6 +222,8 @@ test('a delayed request has not reached the upstream when others have, and is on
   assert.deepEqual(upstream.seen.map(({ request }) => request.url), ['/soon']);
   leaving.abort();
   assert.equal(await never, 'AbortError');
+  // Nobody but the proxy can see that: a proxy that is stopped before would say that it was.
+  await recorded(proxy, '/never');
   await stopProxy(proxy);
   await upstream.close();
   const records = new Map(values(proxy).map((record) => [new URL(record.request.url).pathname, record]));
