@@ -50,6 +50,7 @@ pub mod builtin;
 mod changes;
 mod heads;
 mod hooks;
+mod intake;
 mod ledger;
 pub mod live;
 mod measure;

@@ -2,10 +2,11 @@
 
 use super::changes::Changes;
 use super::hooks::Outcome;
+use super::intake::Shared;
 use super::measure::Totals;
 use super::registry::Watch;
 use super::remote::Answer;
-use super::watched::{Shared, Watched};
+use super::watched::Watched;
 use std::collections::HashMap;
 use std::sync::Arc;
 

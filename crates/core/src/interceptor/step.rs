@@ -2,10 +2,10 @@
 
 use super::changes::Failure;
 use super::hooks::{Failed, Interceptor};
+use super::intake::Item;
 use super::ledger::Side;
 use super::measure::Totals;
 use super::registry::{Maker, Registered};
-use super::watched::Item;
 use crate::clock::monotonic_nanos;
 use crate::error::words_of;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,31 +1,18 @@
-//! One exchange and its interceptors: what they have not seen yet, what is under way, what they want.
+//! One exchange and its interceptors: what is under way, and what they want.
 
-use super::batch::EventBatch;
 use super::changes::{Account, Changes, Edit};
-use super::hooks::{End, Hooks, Message, Outcome, Wish};
+use super::hooks::{End, Message, Outcome, Wish};
+use super::intake::{Intake, Item, Shared};
 use super::ledger::{Ledger, Side};
 use super::measure::Totals;
-use super::messages::{self, Gathered, messages_in};
-use super::reader::Reader;
 use super::registry::{Maker, Watch};
 use super::remote::{Answer, Content, Delivery, Mailbox, PackedEvents, Said, Watching};
 use super::step::{State, Step};
-use super::{BATCH_BYTES, MAX_BUFFERED_BYTES};
-use crate::sse;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What verdicts of one exchange may hold: texts that stand for others are kept until its record is made.
 const MAX_WANTED_BYTES: usize = 64 * 1024 * 1024;
-
-/// What exchanges share.
-pub(super) struct Shared<'a> {
-    pub(super) totals: &'a Totals,
-    /// Bytes in all batches.
-    pub(super) buffered: &'a mut usize,
-    pub(super) next_ticket: &'a mut u64,
-    pub(super) now: u64,
-}
 
 pub(super) struct Watched {
     /// What the other side of a mailbox knows it by.
@@ -33,40 +20,13 @@ pub(super) struct Watched {
     steps: Vec<Step>,
     _watching: Vec<Watching>,
     began: u64,
-    url: Vec<u8>,
-    /// The body comes decoded, whatever its head says.
-    is_decoded: bool,
-    max_decoded_bytes: u64,
-    heads: [Option<Vec<u8>>; 2],
-    reader: Option<Reader>,
-    /// The body that may be a message: the request's, then the answer's.
-    gathered: Option<Gathered>,
-    /// How many messages the request consists of: the events of these numbers.
-    asked: u64,
-    /// Which of the two bodies is a batch.
-    is_batch: [bool; 2],
-    /// Events that are in no batch that is complete, and what they count for.
-    filling: EventBatch,
-    filling_bytes: usize,
-    waiting: VecDeque<Item>,
+    intake: Intake,
     flight: Option<Flight>,
     ended: Option<(Outcome, u64)>,
     is_end_given: bool,
     /// From then on nobody is waited for.
     give_up_at: u64,
     ledger: Ledger,
-    events: u64,
-    passed: u64,
-    max_events: usize,
-    max_delay: u64,
-}
-
-/// What interceptors have not seen yet.
-pub(super) enum Item {
-    Head(Side, u64),
-    /// And what it counts for.
-    Events(EventBatch, usize),
-    End,
 }
 
 /// What a mailbox has and has not answered.
@@ -92,150 +52,48 @@ impl Watched {
         shared: &Shared<'_>,
     ) -> Self {
         let Watch { list, watching } = watch;
-        let of_events = || list.iter().filter(|one| one.hooks.events).map(|one| one.limits);
-        let max_events = of_events().map(|limits| limits.max_events).min().unwrap_or(usize::MAX);
-        let max_delay = of_events().map(|limits| limits.max_delay).min().unwrap_or_default();
-        let gathers = of_events().next().is_some() && messages::may_be_mcp(&head);
+        let intake = Intake::new(head, at, is_decoded, max_decoded_bytes, &list);
         shared.totals.exchanges.add(1);
         let steps = list.into_iter().map(|one| Step::new(one, shared.totals)).collect();
-        let url = crate::head::RequestHead::parse(&head).line.target.to_vec();
-        let gathered = if gathers { Gathered::of(&head, false) } else { None };
         Self {
             serial,
             steps,
             _watching: watching,
             began: at,
-            url,
-            is_decoded,
-            max_decoded_bytes,
-            heads: [Some(head), None],
-            reader: None,
-            gathered,
-            asked: 0,
-            is_batch: [false; 2],
-            filling: EventBatch::default(),
-            filling_bytes: 0,
-            waiting: VecDeque::from([Item::Head(Side::Request, at)]),
+            intake,
             flight: None,
             ended: None,
             is_end_given: false,
             give_up_at: u64::MAX,
             ledger: Ledger::default(),
-            events: 0,
-            passed: 0,
-            max_events,
-            max_delay: u64::try_from(max_delay.as_nanos()).unwrap_or(u64::MAX),
         }
+    }
+
+    /// For what comes.
+    fn intake(&mut self) -> &mut Intake {
+        self.intake.is_full = self.ledger.bytes > MAX_WANTED_BYTES;
+        &mut self.intake
     }
 
     pub(super) fn request_body(&mut self, piece: &[u8], at: u64, shared: &mut Shared<'_>) {
-        if self.heads[Side::Response as usize].is_none() {
-            self.gather(piece, at, shared);
-        }
-    }
-
-    fn gather(&mut self, piece: &[u8], at: u64, shared: &mut Shared<'_>) {
-        let Some(gathered) = &mut self.gathered else { return };
-        let before = gathered.bytes.len();
-        let room = MAX_BUFFERED_BYTES.saturating_sub(*shared.buffered - before);
-        let is_readable = gathered.push(piece, at, room);
-        *shared.buffered += gathered.bytes.len() - before;
-        if !is_readable {
-            // What it is will not be known. Its head says that it is a message.
-            *shared.buffered -= gathered.bytes.len();
-            self.gathered = None;
-            self.events += 1;
-            self.passed += 1;
-            shared.totals.passed.add(1);
-            if self.heads[Side::Response as usize].is_none() {
-                self.asked = self.events;
-            }
-        }
+        self.intake().request_body(piece, at, shared);
     }
 
     pub(super) fn request_end(&mut self, shared: &mut Shared<'_>) {
-        if self.heads[Side::Response as usize].is_none() {
-            self.settle(shared);
-        }
-    }
-
-    /// Gives what has been gathered, if that is messages.
-    fn settle(&mut self, shared: &mut Shared<'_>) {
-        let Some(Gathered { bytes, at, .. }) = self.gathered.take() else { return };
-        *shared.buffered -= bytes.len();
-        let of_request = self.heads[Side::Response as usize].is_none();
-        let (places, is_batch) = messages_in(&bytes);
-        self.is_batch[usize::from(!of_request)] = is_batch;
-        for place in places {
-            if self.filling.is_empty() {
-                self.filling = EventBatch::of_messages(of_request);
-            }
-            let (start, end) = (place.start as u64, place.end as u64);
-            let data = bytes[place].trim_ascii();
-            let rest =
-                sse::Event { kind: b"", id: b"", has_id: false, retry: None, cut: false, data, start, end };
-            self.event(&rest, at, shared);
-        }
-        if of_request {
-            self.asked = self.events;
-        }
-        if self.filling.is_empty() {
-            // There was no room for any: what comes next may be lines.
-            self.filling = EventBatch::default();
-        } else {
-            let batch = self.take_filling();
-            self.waiting.push_back(batch);
-        }
+        self.intake().request_end(shared);
     }
 
     pub(super) fn response(&mut self, head: Vec<u8>, at: u64, shared: &mut Shared<'_>) {
-        self.settle(shared);
-        if self.wants(|hooks| hooks.events) {
-            self.reader = Reader::of(&head, &self.url, self.is_decoded);
-            if self.asked > 0 && messages::is_one_body(&head) {
-                self.gathered = Gathered::of(&head, self.is_decoded);
-            }
-        }
-        self.heads[Side::Response as usize] = Some(head);
-        self.waiting.push_back(Item::Head(Side::Response, at));
+        let wants_events = self.steps.iter().any(|step| step.state == State::Active && step.one.hooks.events);
+        self.intake().response(head, at, wants_events, shared);
     }
 
     pub(super) fn body(&mut self, piece: &[u8], at: u64, shared: &mut Shared<'_>) {
-        let Some(mut reader) = self.reader.take() else { return self.gather(piece, at, shared) };
-        let is_readable = reader.read(piece, self.max_decoded_bytes, |event| self.event(&event, at, shared));
-        if is_readable {
-            self.reader = Some(reader);
-        }
-    }
-
-    fn event(&mut self, event: &sse::Event<'_>, at: u64, shared: &mut Shared<'_>) {
-        let number = self.events;
-        self.events += 1;
-        let size = event.data.len() + event.kind.len() + event.id.len();
-        // A batch for which there is no room at all is given all the same if nothing else is there: an event may be large.
-        let has_room = *shared.buffered == 0 || *shared.buffered + size <= MAX_BUFFERED_BYTES;
-        if event.cut || !has_room || self.ledger.bytes > MAX_WANTED_BYTES {
-            self.passed += 1;
-            shared.totals.passed.add(1);
-            return;
-        }
-        let before = self.filling.bytes();
-        self.filling.add(event, number, at);
-        let more = self.filling.bytes() - before;
-        self.filling_bytes += more;
-        *shared.buffered += more;
-        if self.filling.len() >= self.max_events || self.filling_bytes >= BATCH_BYTES {
-            let batch = self.take_filling();
-            self.waiting.push_back(batch);
-        }
-    }
-
-    fn take_filling(&mut self) -> Item {
-        Item::Events(std::mem::take(&mut self.filling), std::mem::take(&mut self.filling_bytes))
+        self.intake().body(piece, at, shared);
     }
 
     pub(super) fn end(&mut self, outcome: Outcome, at: u64, shared: &mut Shared<'_>) {
-        self.settle(shared);
+        self.intake().settle(shared);
         let now = shared.now;
         self.ended = Some((outcome, at));
         let timeouts = self.steps.iter().map(|step| step.one.limits.timeout.as_nanos());
@@ -252,13 +110,8 @@ impl Watched {
     /// When [`Self::advance`] has something to do though nothing happens.
     pub(super) fn due(&self) -> Option<u64> {
         let of_flight = self.flight.as_ref().map(|flight| flight.deadline.min(self.give_up_at));
-        let of_batch =
-            self.filling.since().filter(|_| self.flight.is_none()).map(|since| self.batch_due(since));
+        let of_batch = if self.flight.is_none() { self.intake.due() } else { None };
         [of_flight, of_batch].into_iter().flatten().min()
-    }
-
-    fn batch_due(&self, since: u64) -> u64 {
-        since.saturating_add(self.max_delay)
     }
 
     /// Gives what can be given. Whether the exchange is over and all of it was given.
@@ -279,14 +132,11 @@ impl Watched {
     }
 
     fn next(&mut self, now: u64) -> Option<Item> {
-        if let Some(item) = self.waiting.pop_front() {
-            return Some(item);
-        }
-        if let Some(since) = self.filling.since() {
-            let is_due = self.ended.is_some() || self.batch_due(since) <= now;
-            return is_due.then(|| self.take_filling());
-        }
-        (self.ended.is_some() && !std::mem::replace(&mut self.is_end_given, true)).then_some(Item::End)
+        let is_over = self.ended.is_some();
+        self.intake.next(now, is_over).or_else(|| {
+            let gives_end = is_over && !std::mem::replace(&mut self.is_end_given, true);
+            gives_end.then_some(Item::End)
+        })
     }
 
     /// Gives an item to the steps from `from` on. Stops where one has to answer first.
@@ -379,14 +229,19 @@ impl Watched {
             Item::Events(batch, _) => Content::Events(PackedEvents::of(batch, self.began)),
             Item::End => {
                 let (outcome, at) = self.ended.clone().unwrap_or((Outcome::Complete, self.began));
-                Content::End { outcome, events: self.events, passed: self.passed, times: (self.began, at) }
+                Content::End {
+                    outcome,
+                    events: self.intake.events,
+                    passed: self.intake.passed,
+                    times: (self.began, at),
+                }
             }
         }
     }
 
     /// A head as it is by now.
     fn head(&self, side: Side) -> Vec<u8> {
-        let original = self.heads[side as usize].as_deref().unwrap_or_default();
+        let original = self.intake.heads[side as usize].as_deref().unwrap_or_default();
         let counts = |by: usize| self.steps[by].counts();
         self.ledger.head(side, original, counts).unwrap_or_else(|| original.to_vec())
     }
@@ -428,8 +283,8 @@ impl Watched {
                 let (outcome, at) = self.ended.clone().unwrap_or((Outcome::Complete, self.began));
                 let mut end = End {
                     outcome: &outcome,
-                    events: self.events,
-                    passed: self.passed,
+                    events: self.intake.events,
+                    passed: self.intake.passed,
                     times: (self.began, at),
                     wishes: Vec::new(),
                 };
@@ -505,23 +360,11 @@ impl Watched {
 
     /// Lets go of what it holds of the shared room.
     pub(super) fn release(&mut self, shared: &mut Shared<'_>) {
-        let gathered = self.gathered.take().map_or(0, |gathered| gathered.bytes.len());
-        let mut held = self.filling_bytes + gathered;
-        let flight = self.flight.take().map(|flight| {
+        let flight = self.flight.take().map_or(0, |flight| {
             flight.mailbox.take_back(flight.ticket);
-            flight.item
+            if let Item::Events(_, bytes) = flight.item { bytes } else { 0 }
         });
-        for item in self.waiting.drain(..).chain(flight) {
-            if let Item::Events(_, bytes) = item {
-                held += bytes;
-            }
-        }
-        self.filling_bytes = 0;
-        *shared.buffered -= held;
-    }
-
-    fn wants(&self, hook: impl Fn(Hooks) -> bool) -> bool {
-        self.steps.iter().any(|step| step.state == State::Active && hook(step.one.hooks))
+        *shared.buffered -= self.intake.release() + flight;
     }
 
     /// What they came to; `None`: there was none, after all.
@@ -539,8 +382,8 @@ impl Watched {
             by,
             late: named(&|state| *state == State::Late),
             failed: steps.iter().filter_map(Step::failure).collect(),
-            events: self.events,
-            passed: self.passed,
+            events: self.intake.events,
+            passed: self.intake.passed,
             annotations: self.ledger.annotations(name, counts),
             ..Account::default()
         };
@@ -550,10 +393,11 @@ impl Watched {
         let mut request_body = self.ledger.edits(counts);
         account.dropped = request_body.values().filter(|edit| edit.text.is_empty()).count() as u64;
         account.replaced = request_body.len() as u64 - account.dropped;
-        let body = request_body.split_off(&self.asked);
-        let [request_body, body] = [(request_body, self.is_batch[0]), (body, self.is_batch[1])].map(in_place);
+        let body = request_body.split_off(&self.intake.asked);
+        let [request_body, body] =
+            [(request_body, self.intake.is_batch[0]), (body, self.intake.is_batch[1])].map(in_place);
         let [request_head, response_head] = [Side::Request, Side::Response].map(|side| {
-            let original = self.heads[side as usize].as_deref()?;
+            let original = self.intake.heads[side as usize].as_deref()?;
             self.ledger.head(side, original, counts).filter(|head| head != original)
         });
         account.headers = [(&request_head, "request"), (&response_head, "response")]
