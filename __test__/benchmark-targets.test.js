@@ -118,6 +118,17 @@ test('measures what it judges: all but the overhead, whose own test holds its fi
   assert.deepEqual(lines.filter(({ id }) => id === 'memory-whole').map(({ isMet }) => isMet), [true]);
 });
 
+test('a benchmark that fails costs its own figures', async () => {
+  const json = path.join(folder, 'failed.json');
+  const nothing = path.join(folder, 'no-package');
+  fs.mkdirSync(path.join(nothing, 'lib'), { recursive: true });
+  const { code, stdout, stderr } = await run('targets/run.js', '--quick', '--only', 'budget,memory', '--package', nothing, '--json', json);
+  assert.equal(code, 1);
+  for (const group of ['budget', 'memory']) assert.match(stderr, new RegExp(`^the benchmark ${group} ended with 1: its targets are not measured$`, 'm'));
+  assert.match(stdout, /^0 of \d+ targets met/m);
+  assert.deepEqual(JSON.parse(fs.readFileSync(json, 'utf8')).results, {});
+});
+
 test('no two targets share an id, and each belongs to a benchmark', () => {
   assert.equal(new Set(TARGETS.map(({ id }) => id)).size, TARGETS.length);
   assert.deepEqual([...new Set(TARGETS.map(({ group }) => group))].sort(), ['budget', 'memory', 'overhead', 'pipeline']);

@@ -1,6 +1,7 @@
 'use strict';
 
-// Runs the benchmarks that the targets ask for, one after another, each as the program it is.
+// Runs the benchmarks that the targets ask for, one after another, each as the program it is. One that fails costs its own
+// figures: the others have taken half an hour.
 
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
@@ -48,8 +49,8 @@ async function measure(groups, effort) {
       const file = path.join(folder, `${group}.json`);
       const child = spawn(process.execPath, [path.join(BENCHMARKS, program), ...args, '--json', file], { stdio: 'inherit' });
       const [code, signal] = await once(child, 'exit');
-      if (code !== 0) throw new Error(`the benchmark ${group} ended with ${signal ?? code}`);
-      results[group] = JSON.parse(fs.readFileSync(file, 'utf8'));
+      if (code === 0) results[group] = JSON.parse(fs.readFileSync(file, 'utf8'));
+      else console.error(`the benchmark ${group} ended with ${signal ?? code}: its targets are not measured`);
     }
     return results;
   } finally {

@@ -64,7 +64,8 @@ async function main({ targets, groups, from, json, effort }) {
   const results = from === undefined ? await measure(groups, effort) : read(from);
   const lines = judge(targets, results);
   console.log(`\n${report(lines)}${effort.quick ? '\n--quick: no measurement' : ''}`);
-  writeResults(json, { ...head(about, effort), lines, results });
+  const { packageFolder: _, ...parameters } = effort;
+  writeResults(json, { ...head(about, parameters), lines, results });
   return lines.every(({ isMet }) => isMet) ? 0 : 1;
 }
 
