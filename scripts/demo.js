@@ -84,7 +84,9 @@ async function main() {
     console.log(`${paint.dim('log'.padEnd(10))} ${log}\n`);
     console.log(paint.bold('Next:'));
     console.log(`  record your own program    node --require ${fromHere(path.join(ROOT, 'interceptor-loader.js'))} app.js`);
-    console.log(`  see it in a browser        npx claude-trace --generate-html ${log}`);
+    // The published one: our own command has no viewer yet, and `npx claude-trace` is ours.
+    const viewer = path.join(path.dirname(require.resolve('@mariozechner/claude-trace/package.json')), 'dist', 'cli.js');
+    console.log(`  see it in a browser        node ${fromHere(viewer)} --generate-html ${log}`);
     if (records.length !== atServer) throw new Error(`the server had ${atServer} exchanges, the log has ${records.length}`);
   } finally {
     for (const child of children) child.kill('SIGKILL');
