@@ -40,6 +40,12 @@ class HookPort {
   #hub;
   /** @type {Member[]} in the order in which they asked; the first whose rules match gets the exchange */
   #members = [];
+  /** The last exchange that was to be recorded, and who records it; most programs ask for the same again. */
+  #lastOrigin = '';
+  #lastTarget = '';
+  #lastMethod = '';
+  /** @type {Recorder | null} null: all is to be asked anew */
+  #lastRecorder = null;
 
   /** @param {Hub} hub */
   constructor(hub) {
@@ -53,10 +59,17 @@ class HookPort {
    * @returns {Recorder | null} who records this exchange
    */
   match(origin, target, method) {
+    const isLast = target === this.#lastTarget && origin === this.#lastOrigin && method === this.#lastMethod;
+    if (isLast && this.#lastRecorder !== null) return this.#lastRecorder;
     try {
       for (const member of this.#members) {
         const recorder = member.recorderFor(origin, target, method);
-        if (recorder !== null) return recorder;
+        if (recorder === null) continue;
+        this.#lastOrigin = origin;
+        this.#lastTarget = target;
+        this.#lastMethod = method;
+        this.#lastRecorder = recorder;
+        return recorder;
       }
     } catch (error) {
       this.#hub.fault('match', error);
@@ -93,6 +106,7 @@ class HookPort {
    */
   remove(member) {
     this.#members = this.#members.filter((other) => other !== member);
+    this.#lastRecorder = null;
     return this.#members.length === 0;
   }
 }

@@ -101,10 +101,6 @@ class Matcher {
   #origins = new Map();
   /** @type {Map<string, BaseUrl | null>} keyed by the variable's text: a changed variable is simply another key */
   #baseUrls = new Map();
-  /** Of the last exchange that was to be recorded; most programs ask for the same again. @type {string | null} */
-  #lastOrigin = null;
-  /** @type {string | null} */
-  #lastPath = null;
 
   /**
    * @param {{ includeAllRequests: boolean, hosts: readonly string[] }} settings hosts: checked by `isHostRule`
@@ -124,12 +120,7 @@ class Matcher {
    */
   matches(origin, path, method) {
     // A tunnel is no exchange: what runs inside it is seen as requests of its own.
-    if (method === 'CONNECT') return false;
-    if (path === this.#lastPath && origin === this.#lastOrigin) return true;
-    if (!this.#covers(origin, path)) return false;
-    this.#lastOrigin = origin;
-    this.#lastPath = path;
-    return true;
+    return method !== 'CONNECT' && this.#covers(origin, path);
   }
 
   /**
