@@ -14,12 +14,14 @@ pub mod assembler;
 mod crew;
 mod gate;
 mod inline;
+mod read_stage;
 pub mod recorder;
 mod stage_thread;
 mod supervise;
 mod tap;
 mod threads;
 mod turns;
+mod write_stage;
 
 pub use recorder::Recorder;
 pub use tap::Tap;

@@ -5,19 +5,16 @@
 //! ```
 //! Every queue is bounded. A writer that stalls fills them from the right until the assembler stops reading; then the
 //! spool grows to its limit, and past that entries are dropped and counted. The producers never wait.
-//!
-//! Sleep: while entries come in, the assembler looks every [`POLL`] and producers need not wake it. After
-//! [`QUIET_POLLS`] looks without anything new it parks, and the next entry wakes it: an idle process has no timers.
-//! The writer waits for the first record of a batch, and then until the batch is due: the records in between wake it only
-//! when they fill the batch or their queue, since a wake-up costs more than making a small record.
 
 use super::Cut;
 use super::assembler::Assembler;
 use super::crew::{Crew, Roster, Timing, Trade};
-use super::gate::{Gate, UnderWay};
+use super::gate::Gate;
+use super::read_stage::{AssemblerStage, Command, Job};
 use super::supervise::{Failure, supervise};
 use super::turns::Turns;
-use crate::assembly::{Finished, Recipe};
+use super::write_stage::{Message, Progress, WriterStage, is_batch};
+use crate::assembly::Recipe;
 use crate::config::Workers;
 use crate::error::{Error, Result};
 use crate::notice::Notices;
@@ -25,60 +22,19 @@ use crate::spool::chain::{Chain, Waker};
 use crate::spool::pool::Pool;
 use crate::stats::Counters;
 use crate::writer::log::Line;
-use crate::writer::{BATCH_BYTES, Batch, Writer};
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, bounded, unbounded};
+use crate::writer::{Batch, Writer};
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded, unbounded};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-const POLL: Duration = Duration::from_millis(10);
-const QUIET_POLLS: u32 = 20;
 /// Whoever waits for a thread looks that often whether it is still there.
 const LOOK_AT_FAILURE: Duration = Duration::from_millis(50);
 /// How long the assembler waits for interceptors when it settles. Remote ones are not asked any more: a local one may hang.
 const INTERCEPTORS: Duration = Duration::from_millis(500);
 const JOBS: usize = 256;
 const LINES: usize = 64;
-/// Share of the pool from which on records are not held back for a fuller batch.
-const PRESSURE: f64 = 0.9;
-
-/// What the assembler is asked to do besides reading.
-#[derive(Debug)]
-enum Command {
-    /// Read this chain too.
-    Attach(Arc<Chain>),
-    /// Read all that is there, end the open exchanges of a chain if so asked, and say which ticket comes next.
-    Settle { cut: Option<Cut>, until: Instant, reply: Sender<u64> },
-    /// Read all that is there and end the open exchanges of a chain, without waiting for interceptors.
-    Cut { cut: Cut, reply: Sender<u64> },
-}
-
-type Job = (u64, Finished);
-
-#[derive(Debug, Default)]
-struct Written {
-    /// All tickets below are in the log.
-    below: u64,
-    /// Writes that have failed.
-    failures: u64,
-}
-
-/// How far the writer is.
-#[derive(Debug, Default)]
-struct Progress {
-    state: Mutex<Written>,
-    changed: Condvar,
-    /// Somebody waits for the tickets below this one: they are not to wait for a batch to fill.
-    wanted: AtomicU64,
-}
-
-impl Progress {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Written> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// The running threads.
 #[derive(Debug)]
@@ -99,13 +55,6 @@ pub struct Threads {
 struct Queues {
     commands: Sender<Command>,
     lines: Sender<Message>,
-}
-
-#[derive(Debug)]
-enum Message {
-    Line(u64, Line),
-    /// Look at `Progress::wanted`.
-    Look,
 }
 
 /// What the threads are made of.
@@ -239,7 +188,7 @@ impl Threads {
         };
         let mut state = self.progress.lock();
         let failures = state.failures;
-        self.progress.wanted.fetch_max(ticket, Ordering::AcqRel);
+        self.progress.want(ticket);
         // If there is no room the writer is at work, and looks at `wanted` before it waits again.
         if let Some(Queues { lines, .. }) = self.queues() {
             let _ = lines.try_send(Message::Look);
@@ -311,203 +260,4 @@ impl Threads {
 pub(super) fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     let thread = std::thread::Builder::new().name(name.clone()).stack_size(512 * 1024);
     thread.spawn(run).map_err(|source| Error::Thread { name, source })
-}
-
-struct AssemblerStage {
-    assembler: Assembler,
-    progress: Arc<Progress>,
-    lines: Sender<Message>,
-    writer: Arc<Waker>,
-    pool: Arc<Pool>,
-    commands: Receiver<Command>,
-    jobs: Crew<Job>,
-    counters: Arc<Counters>,
-    ticket: u64,
-}
-
-impl AssemblerStage {
-    fn run(&mut self, waker: &Waker) {
-        let mut quiet = 0;
-        self.pool.make_ready();
-        loop {
-            let mut busy = self.read();
-            loop {
-                match self.commands.try_recv() {
-                    Ok(command) => {
-                        self.obey(command);
-                        busy = true;
-                    }
-                    Err(TryRecvError::Empty) => break,
-                    Err(TryRecvError::Disconnected) => return,
-                }
-            }
-            busy |= self.assembler.is_waiting();
-            if busy {
-                self.pool.make_ready();
-                if self.pool.utilization() > PRESSURE {
-                    self.hurry_writer();
-                }
-                quiet = 0;
-            } else {
-                quiet += 1;
-            }
-            if quiet < QUIET_POLLS {
-                std::thread::park_timeout(POLL);
-            } else {
-                self.pool.trim();
-                waker.park_unless(|| self.assembler.has_more() || !self.commands.is_empty());
-                quiet = 0;
-            }
-        }
-    }
-
-    /// Has written what is ready, so that its segments come back.
-    fn hurry_writer(&self) {
-        self.progress.wanted.fetch_max(self.ticket, Ordering::AcqRel);
-        let _ = self.lines.try_send(Message::Look);
-        self.writer.wake();
-    }
-
-    fn read(&mut self) -> bool {
-        let Self { assembler, jobs, counters, ticket, .. } = self;
-        assembler.consume(|finished| submit(jobs, counters, ticket, finished))
-    }
-
-    fn cut(&mut self, (chain, why): Cut) {
-        let Self { assembler, jobs, counters, ticket, .. } = self;
-        assembler.cut(chain, why, |finished| submit(jobs, counters, ticket, finished));
-    }
-
-    fn obey(&mut self, command: Command) {
-        match command {
-            Command::Attach(chain) => self.assembler.add_chain(chain),
-            Command::Settle { cut, until, reply } => {
-                self.read();
-                if let Some(cut) = cut {
-                    self.cut(cut);
-                }
-                let chain = cut.and_then(|(chain, _)| chain);
-                let Self { assembler, jobs, counters, ticket, .. } = self;
-                assembler.settle(chain, until, |finished| submit(jobs, counters, ticket, finished));
-                let _ = reply.send(self.ticket);
-            }
-            Command::Cut { cut, reply } => {
-                self.read();
-                self.cut(cut);
-                let _ = reply.send(self.ticket);
-            }
-        }
-    }
-}
-
-fn submit(jobs: &mut Crew<Job>, counters: &Counters, ticket: &mut u64, finished: Finished) {
-    counters.queued.add(1);
-    jobs.submit((*ticket, finished));
-    *ticket += 1;
-}
-
-/// Whether so many records fill a batch.
-fn is_batch(under_way: UnderWay, batch_size: usize) -> bool {
-    under_way.records >= batch_size || under_way.bytes >= BATCH_BYTES
-}
-
-struct WriterStage {
-    writer: Writer,
-    batch: Batch,
-    lines: Receiver<Message>,
-    gate: Arc<Gate>,
-    progress: Arc<Progress>,
-    flush_after: Duration,
-}
-
-impl WriterStage {
-    fn run(&mut self) {
-        let mut due: Option<Instant> = None;
-        loop {
-            let next = [due, self.writer.sync_due()].into_iter().flatten().min();
-            let message = self.next_message(next);
-            // Somebody waits for an answer, which a log that cannot be written has to give too.
-            let mut asked = false;
-            match message {
-                Ok(Message::Line(ticket, line)) => {
-                    self.batch.add(ticket, line);
-                    asked = self.take_more();
-                }
-                Ok(Message::Look) => asked = true,
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
-                    // The last try: what is not written now stays in the spool.
-                    let _ = self.flush();
-                    self.writer.sync();
-                    return;
-                }
-            }
-            let now = Instant::now();
-            if self.writer.sync_due().is_some_and(|at| now >= at) {
-                self.writer.sync();
-            }
-            if self.batch.is_empty() {
-                due = None;
-                continue;
-            }
-            let late = now >= *due.get_or_insert(now + self.flush_after);
-            let ready =
-                late || asked || (!self.writer.is_failing() && (self.batch.is_full() || self.is_wanted()));
-            if ready {
-                due = self.flush().err().map(|delay| Instant::now() + delay);
-            }
-        }
-    }
-
-    /// Adds what else is there, up to a full batch. Whether somebody asks for an answer.
-    fn take_more(&mut self) -> bool {
-        let mut asked = false;
-        while !self.batch.is_full()
-            && let Ok(message) = self.lines.try_recv()
-        {
-            match message {
-                Message::Line(ticket, line) => self.batch.add(ticket, line),
-                Message::Look => asked = true,
-            }
-        }
-        asked
-    }
-
-    /// The next message; a timeout when there is none by then.
-    fn next_message(&self, next: Option<Instant>) -> Result<Message, RecvTimeoutError> {
-        let Some(next) = next else { return self.lines.recv().map_err(|_| RecvTimeoutError::Disconnected) };
-        if self.batch.is_empty() {
-            return self.lines.recv_deadline(next);
-        }
-        match self.lines.try_recv() {
-            Ok(message) => Ok(message),
-            Err(TryRecvError::Disconnected) => Err(RecvTimeoutError::Disconnected),
-            Err(TryRecvError::Empty) => {
-                // Not in the channel, where each record would wake it. Whoever wakes it has sent before: nothing is missed.
-                std::thread::park_timeout(next.saturating_duration_since(Instant::now()));
-                self.lines.try_recv().map_err(|error| match error {
-                    TryRecvError::Empty => RecvTimeoutError::Timeout,
-                    TryRecvError::Disconnected => RecvTimeoutError::Disconnected,
-                })
-            }
-        }
-    }
-
-    fn is_wanted(&self) -> bool {
-        self.progress.lock().below < self.progress.wanted.load(Ordering::Acquire)
-    }
-
-    fn flush(&mut self) -> Result<(), Duration> {
-        let under_way = UnderWay { records: self.batch.lines().len(), bytes: self.batch.bytes() };
-        let done = self.writer.write(&mut self.batch);
-        let mut state = self.progress.lock();
-        if done.is_ok() {
-            state.below = self.batch.next_ticket();
-            self.gate.leave(under_way, state.below);
-        } else {
-            state.failures += 1;
-        }
-        self.progress.changed.notify_all();
-        done
-    }
 }
