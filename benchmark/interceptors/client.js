@@ -9,6 +9,8 @@ const { ClaudeTrafficLogger } = require(/** @type {string} */ (process.env.PACKA
 
 const [kind, url, rate, seconds] = process.argv.slice(2);
 const ATTENTION = /"stop_reason"/;
+/** Every event is to be seen, however busy the machine is: who is late is out of an exchange, and cheap from then on. */
+const PATIENT = Object.freeze({ interceptorTimeoutMs: 30_000, exitDrainMs: 60_000 });
 
 /** What an interceptor does with an event: the same in each kind. @param {{ data: string }} event */
 const isOfInterest = (event) => ATTENTION.test(event.data);
@@ -60,7 +62,7 @@ const KINDS = {
 };
 
 async function main() {
-  const logger = new ClaudeTrafficLogger({ hosts: ['127.0.0.1'] });
+  const logger = new ClaudeTrafficLogger({ hosts: ['127.0.0.1'], ...PATIENT });
   logger.instrumentFetch();
   KINDS[kind](logger);
   await read(1);
