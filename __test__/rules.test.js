@@ -8,12 +8,12 @@ const http = require('node:http');
 const http2 = require('node:http2');
 const path = require('node:path');
 const { after, before, test } = require('node:test');
-const { setTimeout } = require('node:timers/promises');
 const zlib = require('node:zlib');
 const { AGENT, recordsOf, runCommand, startProxy, stepsOf, stopProxy } = require('./support/command');
 const { gate, serveGated } = require('./support/gated-server');
 const { assertLogMatches, readLog } = require('./support/log');
-const { freshFolder, runClient } = require('./support/run-client');
+const { recorded, ruled, rulesFile, values } = require('./support/ruled');
+const { runClient } = require('./support/run-client');
 const { Standin } = require('./support/standin');
 
 /** @type {import('./support/standin').Standin} */
@@ -30,32 +30,6 @@ async function serve(answer) {
   const upstream = await serveGated(answer);
   upstreams.push(upstream);
   return upstream;
-}
-
-/** A file of rules. @param {string} text */
-function rulesFile(text) {
-  const file = path.join(freshFolder(), 'rules.toml');
-  fs.writeFileSync(file, text);
-  return file;
-}
-
-/** A proxy with these rules in front of an upstream. @param {string} upstream @param {string} rules */
-const ruled = (upstream, rules) => startProxy(upstream, ['--rules', rulesFile(rules)]);
-
-/**
- * The records of a proxy, as the requests were made: in the log they stand as the exchanges ended, and a client can have its
- * answer and ask again before the proxy has come to the end of the first.
- * @param {{ cwd: string }} proxy @returns {any[]}
- */
-const values = (proxy) => readLog(proxy.cwd).map(({ value }) => value).sort((a, b) => a.request.timestamp - b.request.timestamp);
-
-/** Waits until an exchange has ended and is in the log. @param {{ cwd: string }} proxy @param {string} pathname */
-async function recorded(proxy, pathname) {
-  for (let tries = 0; tries < 600; tries++) {
-    if (values(proxy).some(({ request }) => new URL(request.url).pathname === pathname)) return;
-    await setTimeout(50);
-  }
-  assert.fail(`${pathname} is not on record`);
 }
 
 /** Reads a body until it has those words, and leaves the rest. @param {ReadableStreamDefaultReader<Uint8Array>} reader @param {string} words */

@@ -11,7 +11,9 @@ const http = require('node:http');
 async function serveGated(answer) {
   /** @type {Asked[]} */
   const seen = [];
+  let begun = 0;
   const server = http.createServer(async (request, response) => {
+    begun++;
     const closed = new Promise((resolve) => response.on('close', resolve));
     let body = '';
     for await (const chunk of request.setEncoding('utf8')) body += chunk;
@@ -25,6 +27,8 @@ async function serveGated(answer) {
   return {
     url: `http://127.0.0.1:${port}`,
     seen,
+    /** How many requests have begun, whether their bodies have come or not. */
+    begun: () => begun,
     async close() {
       if (!server.listening) return;
       server.closeAllConnections();

@@ -45,6 +45,8 @@ impl std::error::Error for Broken {
 pub struct RequestBody {
     body: Either<Incoming, Gathered<Incoming>>,
     exchange: Option<Exchange>,
+    /// So many bytes at its start the exchange has been told of.
+    told: usize,
     /// What it waits for before it begins.
     decision: Option<Decision>,
 }
@@ -53,10 +55,11 @@ impl RequestBody {
     pub fn new(
         body: Either<Incoming, Gathered<Incoming>>,
         exchange: Option<Exchange>,
+        told: usize,
         patience: Option<&Patience>,
     ) -> Self {
         let decision = patience.map(|patience| Box::pin(patience.clone().decision()) as Decision);
-        Self { body, exchange, decision }
+        Self { body, exchange, told, decision }
     }
 }
 
@@ -82,7 +85,11 @@ impl Body for RequestBody {
             match &frame {
                 Some(Ok(frame)) => {
                     if let Some(bytes) = frame.data_ref() {
-                        exchange.request_body(bytes);
+                        let known = this.told.min(bytes.len());
+                        this.told -= known;
+                        if known < bytes.len() {
+                            exchange.request_body(&bytes[known..]);
+                        }
                     }
                     if frame.is_trailers() || this.body.is_end_stream() {
                         exchange.request_end();

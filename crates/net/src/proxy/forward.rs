@@ -64,6 +64,8 @@ pub struct OfConnection {
 /// A request on its way, and what is to be done with its answer.
 pub struct Sent {
     pub exchange: Option<Exchange>,
+    /// How many bytes of the body it has been told of already.
+    pub told: usize,
     pub patience: Option<Patience>,
     /// The client's side of the protocol that it wants to change to.
     pub upgrade: Option<hyper::upgrade::OnUpgrade>,
@@ -112,6 +114,14 @@ impl Forward {
         self.tape.begin(Source::Proxy, &self.origin, &wire::request_head(request))
     }
 
+    /// The same with a head and a time (on the monotonic clock) of its own.
+    pub fn exchange_at(&self, path: &str, head: &[u8], asked: u64) -> Option<Exchange> {
+        if !(self.records)(path) {
+            return None;
+        }
+        self.tape.begin_at(Source::Proxy, &self.origin, head, asked)
+    }
+
     pub fn failed(&self, exchange: Option<&Exchange>, failure: &Failure) -> Answer {
         if let Some(exchange) = exchange {
             exchange.fail(failure);
@@ -147,7 +157,7 @@ impl OfConnection {
         parts.uri = url;
         parts.headers =
             hop::request_fields(&parts.headers, forward.host.as_ref(), version, upgrade.is_some());
-        let mut sent = Sent { exchange: None, patience: None, upgrade, version, stays };
+        let mut sent = Sent { exchange: None, told: 0, patience: None, upgrade, version, stays };
         if let Some(live) = forward.live(&parts) {
             let ruled: Ruled = Box::pin(Arc::clone(&self).ruled(live, parts, body, sent));
             return ruled.await;
@@ -177,6 +187,7 @@ impl OfConnection {
         let body = RequestBody::new(
             body,
             sent.exchange.clone().filter(|_| sent.upgrade.is_none()),
+            sent.told,
             sent.patience.as_ref(),
         );
         let mut request = Request::from_parts(parts, body);

@@ -25,11 +25,6 @@ enum End<B> {
 }
 
 impl<B> Gathered<B> {
-    /// A body of which nothing was read.
-    pub fn passing(body: B) -> Self {
-        Self { pieces: VecDeque::new(), end: End::Rest(body) }
-    }
-
     /// The whole of it; `Err`: it is not there, and why, if it did not break off.
     pub fn whole(&self) -> Result<Bytes, Option<&'static str>> {
         match &self.end {
@@ -44,6 +39,16 @@ impl<B> Gathered<B> {
         }
     }
 
+    /// What was read of it.
+    pub fn pieces(&self) -> impl Iterator<Item = &Bytes> {
+        self.pieces.iter()
+    }
+
+    /// Whether it broke off.
+    pub fn has_failed(&self) -> bool {
+        matches!(self.end, End::Failed(_))
+    }
+
     /// Other bytes in the place of what was read.
     pub fn put(&mut self, bytes: Bytes) {
         self.pieces = VecDeque::from([bytes]);
@@ -51,8 +56,8 @@ impl<B> Gathered<B> {
 }
 
 impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Gathered<B> {
-    /// Reads up to that many bytes, and one frame more.
-    pub async fn up_to(mut body: B, most: usize) -> Self {
+    /// Reads up to that many bytes, and one frame more. `hear` is told of each piece when it comes.
+    pub async fn up_to(mut body: B, most: usize, mut hear: impl FnMut(&[u8])) -> Self {
         let (mut pieces, mut length) = (VecDeque::new(), 0);
         let end = loop {
             match body.frame().await {
@@ -60,6 +65,7 @@ impl<B: Body<Data = Bytes, Error: Into<BoxError>> + Unpin> Gathered<B> {
                 Some(Err(error)) => break End::Failed(Broken::new(error)),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => {
+                        hear(&data);
                         length += data.len();
                         pieces.push_back(data);
                         if length > most {
@@ -135,13 +141,16 @@ mod tests {
             VecDeque::from(list)
         };
         for (most, is_whole) in [(0, false), (2, false), (5, false), (6, true), (100, true)] {
-            let gathered = Gathered::up_to(Frames(frames()), most).await;
+            let mut heard = Vec::new();
+            let gathered =
+                Gathered::up_to(Frames(frames()), most, |bytes| heard.extend_from_slice(bytes)).await;
+            assert_eq!(heard, gathered.pieces().flatten().copied().collect::<Vec<_>>(), "{most}");
             assert_eq!(gathered.whole().ok(), is_whole.then(|| Bytes::from("abcdef")), "{most}");
             let collected = gathered.collect().await.unwrap();
             assert!(collected.trailers().is_some(), "{most}");
             assert_eq!(collected.to_bytes(), "abcdef");
         }
-        let mut gathered = Gathered::up_to(Full::new(Bytes::from("abc")), 5).await;
+        let mut gathered = Gathered::up_to(Full::new(Bytes::from("abc")), 5, |_| {}).await;
         assert_eq!(gathered.size_hint().exact(), Some(3));
         gathered.put("other".into());
         assert_eq!(gathered.size_hint().exact(), Some(5));

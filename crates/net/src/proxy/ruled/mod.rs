@@ -10,7 +10,8 @@
 //! next frame of the upstream's is asked for when all before it has gone on, so back-pressure is what it was.
 //!
 //! **A whole body** (`whole`), of a request or of a response that is no stream, is gathered where a rule replaces in it, up to
-//! [`MAX_BODY_BYTES`]; a larger one passes as it comes. Its length is written anew if it changes.
+//! [`MAX_BODY_BYTES`]; a larger one passes as it comes. Its length is written anew if it changes. A request is on record as it comes
+//! while it is gathered (`coming`).
 //!
 //! **Encodings.** Where rules look at what comes back, the upstream is asked for `identity`. What is encoded nonetheless is
 //! decoded, and goes on decoded if it is a stream or has changed.
@@ -18,6 +19,7 @@
 //! **What cannot be done is not done**, and said (`unread` in the mark): then the bytes pass as they came. An interceptor that fails
 //! is out of the exchange (`interceptor::live`).
 
+mod coming;
 mod fields;
 mod gathered;
 mod instead;
@@ -36,6 +38,7 @@ use crate::wire;
 use bytes::Bytes;
 use claude_trace_core::interceptor::live::{Live, Part};
 use claude_trace_core::message::{Framing, Hints};
+use coming::Came;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, request, response};
 use http_body::Body;
@@ -70,6 +73,7 @@ impl OfConnection {
         body: Incoming,
         mut sent: Sent,
     ) -> Result<Answer, Aborted> {
+        let came = Came::now(&parts);
         let plan = live.request(&wire::request_head_to(&parts.uri.to_string(), &parts));
         fields::apply(&mut parts.headers, &plan.changes);
         if let Some(instead) = plan.instead {
@@ -78,16 +82,23 @@ impl OfConnection {
             return instead::answer(instead, &parts, body, exchange, plan.wait, &sent).await;
         }
         let is_upgrade = sent.upgrade.is_some();
-        let body = if live.looks_at(Part::RequestBody) && !is_upgrade {
-            Either::Right(request_body(&mut live, &mut parts, body).await)
-        } else {
-            Either::Left(body)
-        };
+        let gathers =
+            !is_upgrade && live.looks_at(Part::RequestBody) && may_be_read(&mut live, &parts, &body);
         if (live.looks_at(Part::ResponseBody) || live.looks_at(Part::Events)) && !is_upgrade {
             parts.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
-        sent.exchange = self.forward().exchange(&parts);
-        sent.patience = expects_continue(&parts).then(Patience::new);
+        let body = if gathers {
+            let (coming, mut gathered) = came.gather(self.forward(), parts.uri.path(), body).await?;
+            // The client was told to go on by our asking for it.
+            parts.headers = hop::fields_without(std::mem::take(&mut parts.headers), &EXPECT);
+            let is_new = look(&mut live, true, &mut parts.headers, &mut gathered);
+            (sent.exchange, sent.told) = coming.goes_on(self.forward(), &parts, &gathered, is_new, &mut live);
+            Either::Right(gathered)
+        } else {
+            sent.exchange = self.forward().exchange(&parts);
+            sent.patience = expects_continue(&parts).then(Patience::new);
+            Either::Left(body)
+        };
         say(&mut live, sent.exchange.as_ref());
         pause(plan.wait).await;
         let is_head = parts.method == Method::HEAD;
@@ -205,49 +216,52 @@ fn say(live: &mut Live, exchange: Option<&Exchange>) {
     }
 }
 
-/// Gathers a request's body and has it looked at. The fields that go with it are right afterwards.
-async fn request_body(live: &mut Live, parts: &mut request::Parts, body: Incoming) -> Gathered<Incoming> {
+/// Whether a request's body can be looked at; if there is one and it cannot, the mark says why.
+fn may_be_read(live: &mut Live, parts: &request::Parts, body: &Incoming) -> bool {
     if body.is_end_stream() {
-        return Gathered::passing(body);
+        return false;
     }
-    if let Some(why) = whole::why_no_text(&parts.headers) {
-        live.unread(Part::RequestBody, &why);
-        return Gathered::passing(body);
+    let why = whole::why_no_text(&parts.headers);
+    if let Some(why) = &why {
+        live.unread(Part::RequestBody, why);
     }
-    let mut gathered = Gathered::up_to(body, MAX_BODY_BYTES).await;
-    // The client was told to go on by our asking for it.
-    parts.headers = hop::fields_without(std::mem::take(&mut parts.headers), &EXPECT);
-    look(live, true, &mut parts.headers, &mut gathered);
-    gathered
+    why.is_none()
 }
 
-/// The same of a response's.
+/// Gathers a response's body and has it looked at. The fields that go with it are right afterwards.
 async fn response_body(
     live: &mut Live,
     parts: &mut response::Parts,
     body: ResponseBody,
 ) -> Gathered<ResponseBody> {
-    let mut gathered = Gathered::up_to(body, MAX_BODY_BYTES).await;
+    let mut gathered = Gathered::up_to(body, MAX_BODY_BYTES, |_| {}).await;
     look(live, false, &mut parts.headers, &mut gathered);
     gathered
 }
 
-fn look<B>(live: &mut Live, is_request: bool, headers: &mut HeaderMap, gathered: &mut Gathered<B>) {
+/// Has a body looked at that was gathered. Whether it is another one now.
+fn look<B>(live: &mut Live, is_request: bool, headers: &mut HeaderMap, gathered: &mut Gathered<B>) -> bool {
     let part = if is_request { Part::RequestBody } else { Part::ResponseBody };
     let bytes = match gathered.whole() {
         Ok(bytes) => bytes,
         // It broke off: nobody gets it.
-        Err(None) => return,
-        Err(Some(why)) => return live.unread(part, why),
+        Err(None) => return false,
+        Err(Some(why)) => {
+            live.unread(part, why);
+            return false;
+        }
     };
     let encoding = headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes).unwrap_or_default();
     match whole::decoded(encoding, &bytes) {
         Ok(text) => {
-            if let Some(new) = live.body(is_request, &text) {
-                fields::of_whole_body(headers, new.len());
-                gathered.put(new.into());
-            }
+            let Some(new) = live.body(is_request, &text) else { return false };
+            fields::of_whole_body(headers, new.len());
+            gathered.put(new.into());
+            true
         }
-        Err(why) => live.unread(part, &why),
+        Err(why) => {
+            live.unread(part, &why);
+            false
+        }
     }
 }
