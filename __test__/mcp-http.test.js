@@ -138,3 +138,30 @@ for (const json of [false, true]) {
     assert.equal(trace.jsonrpc.answer_event, json ? undefined : dataOf(response.body_raw).findIndex((message) => message.error));
   });
 }
+
+for (const json of [false, true]) {
+  test(`errors of a batch are told by the record, in ${json ? 'JSON' : 'a stream of events'}`, async () => {
+    const { startServer } = await import('./clients/mcp/http-server.mjs');
+    const server = await startServer({ enableJsonResponse: json });
+    const { proxy, url } = await startProxy(server.url);
+    const headers = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
+    /** @param {unknown} message @param {Record<string, string>} more */
+    const post = (message, more = {}) => fetch(url, { method: 'POST', headers: { ...headers, ...more }, body: JSON.stringify(message) });
+    const params = { protocolVersion: '2025-03-26', capabilities: {}, clientInfo: { name: 'by hand', version: '1' } };
+    const begun = await post({ jsonrpc: '2.0', id: 0, method: 'initialize', params });
+    await begun.text();
+    const session = { 'mcp-session-id': /** @type {string} */ (begun.headers.get('mcp-session-id')), 'mcp-protocol-version': '2025-03-26' };
+    await (await post({ jsonrpc: '2.0', method: 'notifications/initialized' }, session)).text();
+    const asks = ['ping', 'resources/read', 'ping'].map((method, id) => ({ jsonrpc: '2.0', id: id + 1, method, params: { uri: 'x:/' } }));
+    const answer = await (await post(asks, session)).text();
+    assert.match(answer, /-32601/);
+    await server.stop();
+    await stopProxy(proxy);
+    const [{ value }] = readLog(proxy.cwd).filter(({ value }) => Array.isArray(value.request.body));
+    const { errors, ...rest } = value.trace.jsonrpc;
+    const error = { code: -32601, message: 'Method not found' };
+    assert.deepEqual(rest, { from: 'client', kind: 'batch', size: 3, answered: 3, error });
+    const at = json ? {} : { answer_event: dataOf(answer).findIndex((message) => message.error) };
+    assert.deepEqual(errors, [{ element: 1, method: 'resources/read', id: 2, ...at, ...error }]);
+  });
+}

@@ -151,13 +151,24 @@ pub struct Earlier {
     pub id: String,
     /// Those of its events.
     pub ids: Ids,
-    /// The JSON-RPC request that it was to answer and did not.
+    /// The JSON-RPC requests that it was to answer and did not.
     pub unanswered: Option<Unanswered>,
 }
 
-/// A JSON-RPC request whose answer has not come yet.
+/// JSON-RPC requests of one body whose answers have not come yet. One at least.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unanswered {
+    /// In their order.
+    pub requests: Vec<Waiting>,
+    /// How many elements the batch has that they stand in; `None`: it is a request by itself.
+    pub batch: Option<usize>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// Its place in the batch.
+    pub element: usize,
     /// What it asks for.
     pub method: String,
     /// Its id, as it is spelled.

@@ -146,7 +146,8 @@ fn the_elements_of_a_batch_are_exchanges_of_their_own() {
     let mut heard = Heard::new();
     let parts = [request(json!(1), "a"), notification("b", json!({})), request(json!(2), "c"), "7".into()];
     heard.client(format!("[{}]\n", parts.join(",").replace('\n', "")));
-    heard.server(format!("[{},{}]\n", answer(json!(2)).trim(), answer(json!(1)).trim()));
+    let refused = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"no a"}}"#;
+    heard.server(format!("[{},{refused}]\n", answer(json!(2)).trim()));
     let mut records = heard.records();
     records.sort_by_key(|record| record["request"]["headers"]["mcp-batch"].to_string());
     assert_eq!(
@@ -159,6 +160,8 @@ fn the_elements_of_a_batch_are_exchanges_of_their_own() {
         ]
     );
     assert_eq!(records[2]["request"]["headers"]["mcp-batch"], "3/4");
+    assert_eq!(records[0]["trace"]["jsonrpc"]["error"], json!({ "code": -32601, "message": "no a" }));
+    assert!(records[2]["trace"]["jsonrpc"].get("error").is_none());
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub struct Streamed {
     pub replayed: Vec<(u64, u64)>,
     /// What the stream can be resumed from, and recognised by in the one that resumes it.
     pub ids: Ids,
-    /// The JSON-RPC request that it was to answer and did not.
+    /// The JSON-RPC requests that it was to answer and did not.
     pub unanswered: Option<Unanswered>,
 }
 

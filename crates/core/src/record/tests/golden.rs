@@ -2,7 +2,7 @@
 //! tested with. `BLESS=1 cargo test` writes the file anew.
 
 use super::*;
-use crate::exchange::{Earlier, Unanswered};
+use crate::exchange::{Earlier, Unanswered, Waiting};
 use crate::interceptor::{Account, Annotation, Changes, Edit, Failure};
 use crate::record::write_changed_line;
 
@@ -182,9 +182,10 @@ fn written() -> String {
     add("mcp-over-http", &|exchange| {
         exchange.request_head =
             b"POST http://127.0.0.1:3000/mcp HTTP/1.1\r\ncontent-type: application/json\r\n";
-        let batch = br#"[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","method":"notifications/initialized"}]"#;
+        let batch = br#"[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","method":"notifications/initialized"},{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"none"}}]"#;
         exchange.request_chunks = chunks(1, &[batch]);
-        answer(exchange, JSON_HEAD, &[br#"[{"jsonrpc":"2.0","id":1,"result":{}}]"#]);
+        let answers = br#"[{"jsonrpc":"2.0","id":2,"error":{"code":-32602,"message":"unknown tool"}},{"jsonrpc":"2.0","id":1,"result":{}}]"#;
+        answer(exchange, JSON_HEAD, &[answers]);
     });
     add("ruled", &|exchange| {
         exchange.source = Source::Proxy;
@@ -201,7 +202,8 @@ fn written() -> String {
         exchange.response.as_mut().unwrap().chunks = chunks(12, &[progress, error]);
     });
     let mut earlier = streams::earlier(&["a-1"]);
-    earlier.unanswered = Some(Unanswered { method: "tools/call".into(), id: "7".into() });
+    let waits = Waiting { element: 0, method: "tools/call".into(), id: "7".into() };
+    earlier.unanswered = Some(Unanswered { requests: vec![waits], batch: None });
     let earlier: &'static Earlier = Box::leak(Box::new(earlier));
     add("mcp-resumed", &|exchange| {
         exchange.request_head = b"GET http://127.0.0.1:3000/mcp HTTP/1.1\r\nlast-event-id: a-1\r\n";
