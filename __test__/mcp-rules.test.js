@@ -7,31 +7,13 @@ const { writeFileSync, readFileSync } = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
 const { COMMAND, Running, recordsOf, runCommand } = require('./support/command');
-const { CLIENTS, kept, lines, ofMethod } = require('./support/mcp');
+const { CLIENTS, RULES, RULES_SAY, kept, lines, ofMethod } = require('./support/mcp');
 const { freshFolder } = require('./support/run-client');
 
 const NODE = process.execPath;
 const CLIENT = path.join(CLIENTS, 'rules-client.mjs');
 const SERVER = [NODE, path.join(CLIENTS, 'stdio-server.mjs')];
 const TEE = [NODE, path.join(CLIENTS, 'tee.cjs')];
-
-const RULES = `
-[[rule]]
-name = "nothing fails here"
-match = { method = "tools/call", tool = "fail" }
-block.message = "fail is not to be called"
-
-[[rule]]
-name = "slow sums"
-match = { tool = "add" }
-request.delay = "0.2s"
-response.replace = [{ regex = '"text":"42"', with = '"text":"the answer"' }]
-
-[[rule]]
-name = "quiet"
-match = { host = "sums" }
-events = { types = "notifications/progress", drop = true }
-`;
 
 /** @param {string} text */
 function file(text) {
@@ -53,14 +35,7 @@ const marks = (calls, tool) => calls.filter(({ request }) => request.body.params
 test('the client and the server get what the rules say, and the record tells', async () => {
   const ended = await run('--rules', file(RULES));
   assert.deepEqual([ended.code, ended.signal], [0, null], ended.stderr);
-  assert.deepEqual(ended.stdout.trim().split('\n'), [
-    'fail: [-32003,"MCP error -32003: fail is not to be called"]',
-    'add: "3"',
-    'slow: "the answer"',
-    'slow enough: true',
-    'count: "counted to 3"',
-    'progress: []',
-  ]);
+  assert.equal(ended.stdout, RULES_SAY);
   const asked = lines(ended.behind.in).map((line) => JSON.parse(line));
   assert.ok(!asked.some(({ params }) => params?.name === 'fail'), 'the server never sees it');
   assert.equal(lines(ended.behind.out).filter((line) => line.includes('notifications/progress')).length, 3, 'the server has told of it');

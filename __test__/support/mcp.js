@@ -38,4 +38,32 @@ function assertAllOnRecord(passed, records) {
 /** @param {LogRecord[]} records @param {string} method */
 const ofMethod = (records, method) => records.filter(({ value }) => value.trace.jsonrpc?.method === method).map(({ value }) => value);
 
-module.exports = { CLIENTS, kept, lines, assertAllOnRecord, ofMethod };
+/** Rules for both transports. */
+const RULES = `
+[[rule]]
+name = "nothing fails here"
+match = { method = "tools/call", tool = "fail" }
+block.message = "fail is not to be called"
+
+[[rule]]
+name = "slow sums"
+match = { tool = "add" }
+request.delay = "0.2s"
+response.replace = [{ regex = '"text":"42"', with = '"text":"the answer"' }]
+
+[[rule]]
+name = "quiet"
+match = { host = ["sums", "127.0.0.1"] }
+events = { types = "notifications/progress", drop = true }
+`;
+
+/** What clients/mcp/rules-client.mjs gets through them. */
+const RULES_SAY = `fail: [-32003,"MCP error -32003: fail is not to be called"]
+add: "3"
+slow: "the answer"
+slow enough: true
+count: "counted to 3"
+progress: []
+`;
+
+module.exports = { RULES, RULES_SAY, CLIENTS, kept, lines, assertAllOnRecord, ofMethod };

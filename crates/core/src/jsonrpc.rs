@@ -174,6 +174,12 @@ pub fn batch(text: &[u8]) -> Option<Vec<&[u8]>> {
     Some(elements.into_iter().map(|element| element.get().as_bytes()).collect())
 }
 
+/// A response that is an error. The id as it is spelled: whoever asked compares it with what it has sent.
+pub fn error(id: &str, code: i32, message: &str) -> Vec<u8> {
+    let message = serde_json::Value::from(message);
+    format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{code},"message":{message}}}}}"#).into_bytes()
+}
+
 /// An id as something to look up: one that is spelled differently is still the same (`"\u0061"`, `1.0`).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Id {

@@ -99,6 +99,8 @@ pub(super) enum Wish {
 pub enum Instead {
     /// An answer that is not the upstream's.
     Answer(Reply),
+    /// The error of a JSON-RPC request, with these words.
+    Refuse(String),
     /// Nothing: its connection breaks off.
     Abort,
 }

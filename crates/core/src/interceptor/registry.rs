@@ -78,6 +78,11 @@ pub struct Registered {
 }
 
 impl Registered {
+    /// Whether it goes by what messages ask for.
+    pub(super) fn asks(&self) -> bool {
+        self.rule.asks()
+    }
+
     pub(super) fn is_removed(&self) -> bool {
         self.removed.load(Ordering::Relaxed)
     }
@@ -182,6 +187,24 @@ impl Registry {
     /// Those for a request of that scope; `None`: none of them is.
     pub fn watch(&self, scope: Option<u32>, method: &[u8], url: &[u8]) -> Option<Watch> {
         self.watch_those(scope, |rule| rule.fits(method, url))
+    }
+
+    /// Whether there is one that wants to know what the messages of that request ask for.
+    pub fn asks(&self, method: &[u8], url: &[u8]) -> bool {
+        !self.is_empty()
+            && lock(&self.list).iter().any(|one| one.rule.asks() && one.rule.fits_head(method, url))
+    }
+
+    /// Those for a request with these messages.
+    pub fn watch_calls(&self, method: &[u8], url: &[u8], calls: &[Call<'_>]) -> Option<Watch> {
+        self.watch_those(None, |rule| rule.fits_calls(method, url, calls))
+    }
+
+    /// What those are called who cannot know whether that request is for them: they go by messages that cannot be read.
+    pub(super) fn asking(&self, method: &[u8], url: &[u8]) -> Vec<String> {
+        let list = lock(&self.list);
+        let asking = list.iter().filter(|one| one.rule.asks() && one.rule.fits_head(method, url));
+        asking.map(|one| one.name.clone()).collect()
     }
 
     /// The same for a request that is a message of JSON-RPC.

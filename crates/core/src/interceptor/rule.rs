@@ -9,7 +9,7 @@ pub struct Rule {
     pub paths: Vec<Pattern>,
     /// In any case.
     pub methods: Vec<String>,
-    /// Of a relay of messages alone: what a message of JSON-RPC asks for. An exchange that is known by its head alone does not fit.
+    /// What a message of JSON-RPC asks for. An exchange that is known by its head alone does not fit.
     pub asked: Vec<Pattern>,
     /// The same for the tool that it calls.
     pub tools: Vec<Pattern>,
@@ -29,9 +29,19 @@ pub struct Call<'a> {
 pub struct Pattern(Vec<u8>);
 
 impl Rule {
+    /// Whether it goes by what messages ask for.
+    pub fn asks(&self) -> bool {
+        !(self.asked.is_empty() && self.tools.is_empty())
+    }
+
     /// Whether it fits a request.
     pub fn fits(&self, method: &[u8], url: &[u8]) -> bool {
-        self.asked.is_empty() && self.tools.is_empty() && self.fits_head(method, url)
+        !self.asks() && self.fits_head(method, url)
+    }
+
+    /// Whether it fits a request with these messages: one of them, if it goes by them.
+    pub fn fits_calls(&self, method: &[u8], url: &[u8], calls: &[Call<'_>]) -> bool {
+        self.fits(method, url) || calls.iter().any(|call| self.asks() && self.fits_call(method, url, *call))
     }
 
     /// Whether it fits a request that is a message.
@@ -44,7 +54,8 @@ impl Rule {
             && (self.tools.is_empty() || call.tool.is_some_and(|tool| any(&self.tools, tool)))
     }
 
-    fn fits_head(&self, method: &[u8], url: &[u8]) -> bool {
+    /// Whether it fits as far as a head says.
+    pub fn fits_head(&self, method: &[u8], url: &[u8]) -> bool {
         let (host, path) = parts(url);
         let name = host.iter().rposition(|byte| *byte == b':').map_or(host, |colon| &host[..colon]);
         let any = |list: &[Pattern], texts: &[&[u8]]| {

@@ -38,5 +38,7 @@ pub use pump::{End, Input, Output, Way, pump, pump_ruled};
 
 /// A line that is longer is on record by itself. The official SDK takes 10 MiB.
 pub const MAX_LINE: usize = 64 << 20;
+/// The error that a blocked request is answered with. JSON-RPC leaves -32000 to -32099 to implementations.
+pub(crate) const BLOCKED: i32 = -32003;
 /// Requests of one side that wait for their answers.
 pub const MAX_OPEN: usize = 10_000;

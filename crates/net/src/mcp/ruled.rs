@@ -9,16 +9,15 @@
 //! **Who asks is answered.** A request that is blocked gets an error as its answer, which goes back to the side that asked between
 //! two lines of the other; the other side hears nothing. A notification that is blocked is left out.
 
+use super::BLOCKED;
 use super::told::Told;
 use claude_trace_core::interceptor::live::{Fate, Live};
 use claude_trace_core::interceptor::{Call, Instead, Registry};
-use claude_trace_core::jsonrpc::{Kind, Message};
+use claude_trace_core::jsonrpc::{self, Kind, Message};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The error that a blocked request is answered with. JSON-RPC leaves -32000 to -32099 to implementations.
-const BLOCKED: i32 = -32003;
 /// What an answer's head would be.
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
 
@@ -191,10 +190,9 @@ fn in_a_line(mut text: Vec<u8>) -> Vec<u8> {
 
 fn error(id: &str, instead: &Instead) -> Vec<u8> {
     let words = match instead {
+        Instead::Refuse(words) => Cow::Borrowed(words.as_str()),
         Instead::Answer(reply) => reply.words(),
         Instead::Abort => Cow::Borrowed("blocked by a rule"),
     };
-    // The id as it is spelled: whoever asked compares it with what it has sent.
-    let words = serde_json::Value::from(words);
-    format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":{BLOCKED},"message":{words}}}}}"#).into_bytes()
+    jsonrpc::error(id, BLOCKED, &words)
 }

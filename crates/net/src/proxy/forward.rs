@@ -3,7 +3,7 @@
 use super::access::Access;
 use super::body::{Broken, RequestBody, ResponseBody};
 use super::patience::Patience;
-use super::ruled::{Aborted, Gathered};
+use super::ruled::{Aborted, Gathered, Matched};
 use super::{Config, answer, hop, upgrade};
 use crate::connect::{Connector, Dial};
 use crate::failure::Failure;
@@ -13,7 +13,6 @@ use crate::wire;
 use bytes::Bytes;
 use claude_trace_core::exchange::Source;
 use claude_trace_core::interceptor::Registry;
-use claude_trace_core::interceptor::live::Live;
 use http::header::EXPECT;
 use http::{HeaderValue, Request, Response, StatusCode, Version, request, response};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -101,10 +100,10 @@ impl Forward {
         Self { upstream, origin, host, access: Access::Granted, records, http1, connector, tape, live }
     }
 
-    /// The interceptors of a request, if one matches.
-    fn live(&self, request: &request::Parts) -> Option<Live> {
-        let registry = self.live.as_ref()?;
-        Live::of(registry, request.method.as_str().as_bytes(), request.uri.to_string().as_bytes())
+    /// The interceptors of a request, if one matches, or may.
+    fn matched(&self, request: &request::Parts) -> Option<Matched> {
+        let registry = self.live.as_ref().filter(|registry| !registry.is_empty())?;
+        Matched::of(registry, request.method.as_str().as_bytes(), request.uri.to_string().as_bytes())
     }
 
     pub fn exchange(&self, request: &request::Parts) -> Option<Exchange> {
@@ -158,8 +157,8 @@ impl OfConnection {
         parts.headers =
             hop::request_fields(&parts.headers, forward.host.as_ref(), version, upgrade.is_some());
         let mut sent = Sent { exchange: None, told: 0, patience: None, upgrade, version, stays };
-        if let Some(live) = forward.live(&parts) {
-            let ruled: Ruled = Box::pin(Arc::clone(&self).ruled(live, parts, body, sent));
+        if let Some(matched) = forward.matched(&parts) {
+            let ruled: Ruled = Box::pin(Arc::clone(&self).ruled(matched, parts, body, sent));
             return ruled.await;
         }
         sent.exchange = forward.exchange(&parts);

@@ -4,6 +4,9 @@ use crate::interceptor::hooks::Instead;
 use serde::Serialize;
 use std::time::Duration;
 
+/// What stands for the error of a JSON-RPC request, which has no status.
+const REFUSED: u16 = 403;
+
 /// A part of `trace.rules` (`docs/format.md`). What is 0 or absent did not happen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Mark {
@@ -58,6 +61,7 @@ impl Mark {
     pub(super) fn instead(&mut self, instead: &Instead) {
         match instead {
             Instead::Answer(reply) => self.answered = Some(reply.status),
+            Instead::Refuse(_) => self.answered = Some(REFUSED),
             Instead::Abort => self.aborted = true,
         }
     }

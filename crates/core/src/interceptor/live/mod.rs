@@ -23,7 +23,8 @@
 //! **Failures.** A panic or an error of an interceptor takes it out of the exchange, with all that it has said of the head, body or
 //! batch in hand; what it had changed before has gone. It is counted, and named in the mark.
 //!
-//! **Another transport** (a relay of JSON-RPC messages) calls [`Live::message`] for each message and does what it says.
+//! **Another transport** (a relay of JSON-RPC messages) calls [`Live::message`] for each message and does what it says. One that carries
+//! messages in bodies asks [`Registry::asks`] whether somebody goes by them, and [`Live::of_calls`] when it has read them.
 
 mod block;
 mod mark;
@@ -52,10 +53,11 @@ pub const MAX_EVENT_BYTES: u64 = 16 << 20;
 /// Nobody is kept waiting longer, whatever the sum of what interceptors want at one place.
 pub const MAX_WAIT: Duration = Duration::from_secs(600);
 
-/// One exchange and the interceptors that are on its way.
+/// One exchange and the interceptors that are on its way. By default there are none.
+#[derive(Default)]
 pub struct Live {
     steps: Vec<Step>,
-    /// One for each step.
+    /// One for each step, then those of interceptors that have no part.
     marks: Vec<Mark>,
     /// They say something that [`Self::mark`] has not told yet.
     has_news: bool,
@@ -123,6 +125,24 @@ impl Live {
     pub fn of_call(registry: &Registry, method: &[u8], url: &[u8], call: Call<'_>) -> Option<Self> {
         let watch = registry.watch_call(method, url, call)?;
         Some(Self::with(watch, Arc::clone(registry.totals())))
+    }
+
+    /// The same for a request that carries these messages.
+    pub fn of_calls(registry: &Registry, method: &[u8], url: &[u8], calls: &[Call<'_>]) -> Option<Self> {
+        let watch = registry.watch_calls(method, url, calls)?;
+        Some(Self::with(watch, Arc::clone(registry.totals())))
+    }
+
+    /// The same for a request whose messages cannot be read: those who go by them have no part, and the mark says why.
+    pub fn of_unread(registry: &Registry, method: &[u8], url: &[u8], why: &str) -> Self {
+        let mut live = Self::of_calls(registry, method, url, &[]).unwrap_or_default();
+        for name in registry.asking(method, url) {
+            let mut mark = Mark::new(&name);
+            mark.unread(true, why);
+            live.marks.push(mark);
+            live.has_news = true;
+        }
+        live
     }
 
     /// An exchange that these watch.
@@ -203,8 +223,28 @@ impl Live {
     /// A whole, decoded body; what comes in its place, if anything does.
     pub fn body(&mut self, is_request: bool, bytes: &[u8]) -> Option<Vec<u8>> {
         let part = if is_request { Part::RequestBody } else { Part::ResponseBody };
+        self.body_to(self.wanting(|hooks| part.of(hooks)), is_request, bytes)
+    }
+
+    /// Whether somebody who goes by messages wants to see the answers to them.
+    pub fn looks_at_answers(&self) -> bool {
+        !self.wanting_answers().is_empty()
+    }
+
+    /// The answer to a message, in a stream: for those who go by messages it is the body. What comes in its place.
+    pub fn answer(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
+        self.body_to(self.wanting_answers(), false, bytes)
+    }
+
+    fn wanting_answers(&self) -> Vec<usize> {
+        let mut wanting = self.wanting(|hooks| hooks.response_body);
+        wanting.retain(|index| self.steps[*index].one.asks());
+        wanting
+    }
+
+    fn body_to(&mut self, those: Vec<usize>, is_request: bool, bytes: &[u8]) -> Option<Vec<u8>> {
         let mut changed: Option<Vec<u8>> = None;
-        for index in self.wanting(|hooks| part.of(hooks)) {
+        for index in those {
             let now = changed.as_deref().unwrap_or(bytes);
             let mut body = Body { is_request, bytes: now, replaced: None };
             let called = self.steps[index].call(&self.totals, |interceptor| interceptor.on_body(&mut body));

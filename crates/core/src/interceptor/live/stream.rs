@@ -1,7 +1,8 @@
 //! A stream of server-sent events on its way through the interceptors.
 
-use super::super::batch::EventBatch;
+use super::super::batch::{EventBatch, Left};
 use super::{Live, MAX_EVENT_BYTES, MAX_WAIT, block};
+use crate::jsonrpc::{self, Id, Kind, Message};
 use crate::sse;
 use std::time::Duration;
 
@@ -28,6 +29,8 @@ pub struct EventStream {
     /// The last event was left out, and so is a line feed that ends its blank line.
     swallows: bool,
     max_event_bytes: u64,
+    /// Requests of JSON-RPC to which answers may come.
+    asked: Vec<Id>,
 }
 
 impl Default for EventStream {
@@ -50,21 +53,30 @@ impl EventStream {
             passing: None,
             swallows: false,
             max_event_bytes,
+            asked: Vec::new(),
         }
+    }
+
+    /// The answers to these requests of JSON-RPC are given to those who go by messages.
+    pub fn answering(self, asked: Vec<Id>) -> Self {
+        Self { asked, ..self }
     }
 
     /// Bytes came, at that time. What goes on now, in order.
     pub fn push(&mut self, live: &mut Live, bytes: &[u8], at: u64) -> Vec<Piece> {
         self.held.extend_from_slice(bytes);
         let mut batch = EventBatch::default();
-        let mut spans = Vec::new();
+        let (mut spans, mut answers) = (Vec::new(), Vec::new());
         let mut passed = 0;
-        let most = self.max_event_bytes;
+        let (most, asked) = (self.max_event_bytes, &self.asked);
         self.parser.push(bytes, |event| {
             let number = live.next_number();
             if event.end - event.start > most {
                 passed += 1;
             } else {
+                if is_answer(&event, asked) {
+                    answers.push(number);
+                }
                 batch.add(&event, number, at);
                 spans.push((number, event.start, event.end));
             }
@@ -77,7 +89,10 @@ impl EventStream {
         for (number, start, end) in spans {
             let left = batch.left(number);
             let wait = left.as_ref().map_or(Duration::ZERO, |left| left.wait.min(MAX_WAIT));
-            if wait.is_zero() && !touched.contains(&number) {
+            let answer =
+                left.as_ref().filter(|_| answers.contains(&number)).and_then(|left| live.answer(left.data));
+            let is_touched = touched.contains(&number) || answer.is_some();
+            if wait.is_zero() && !is_touched {
                 continue;
             }
             self.pass_to(start, &mut out);
@@ -90,7 +105,9 @@ impl EventStream {
             let event = &self.held()[..self.length_to(end)];
             let text = match &left {
                 None => block::remains(event),
-                Some(left) if touched.contains(&number) => block::replaced(event, left),
+                Some(left) if is_touched => {
+                    block::replaced(event, &Left { data: answer.as_deref().unwrap_or(left.data), ..*left })
+                }
                 Some(_) => event.to_vec(),
             };
             // If its blank line is gone, so is the other half of that line's end.
@@ -161,4 +178,15 @@ impl EventStream {
         self.gone += length;
         self.held_at += length as u64;
     }
+}
+
+/// Whether an event is the answer to one of these requests.
+fn is_answer(event: &sse::Event<'_>, asked: &[Id]) -> bool {
+    !asked.is_empty()
+        && matches!(event.kind, b"" | b"message")
+        && jsonrpc::is_likely(event.data)
+        && Message::parse(event.data).is_some_and(|message| {
+            message.kind == Kind::Response
+                && message.id.and_then(Id::parse).is_some_and(|id| asked.contains(&id))
+        })
 }

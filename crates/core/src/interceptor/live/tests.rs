@@ -376,3 +376,72 @@ proptest! {
         prop_assert_eq!(parser.last_event_id(), original.last_event_id());
     }
 }
+
+const CALLS: &str = r#"
+    [[rule]]
+    name = "heads"
+    response.replace = [{ find = "a", with = "heads" }]
+    [[rule]]
+    name = "adds"
+    match.tool = "add*"
+    response.replace = [{ find = "42", with = "many" }]
+    [[rule]]
+    name = "lists"
+    match.method = ["tools/list", "ping"]
+    request.delay = "1s"
+"#;
+
+fn of_calls(calls: &[crate::interceptor::Call<'_>]) -> Live {
+    let rules = Rules::parse("rules.toml", CALLS).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    Live::of_calls(&rules.registry(), b"POST", b"http://x/mcp", calls).unwrap()
+}
+
+#[test]
+fn who_goes_by_messages_is_there_if_one_of_them_fits() {
+    use crate::interceptor::Call;
+    let add = Call { method: "tools/call", tool: Some("ADD") };
+    let ping = Call { method: "ping", tool: None };
+    let waits = |calls: &[Call<'_>]| of_calls(calls).request(b"POST /mcp HTTP/1.1\r\n").wait.as_secs();
+    assert_eq!((waits(&[]), waits(&[add]), waits(&[add, ping])), (0, 0, 1));
+    let rules = Rules::parse("rules.toml", CALLS).unwrap().registry();
+    assert!(rules.asks(b"POST", b"http://x/mcp"));
+    let by_head = Live::of(&rules, b"POST", b"http://x/mcp").unwrap();
+    assert!(by_head.looks_at(Part::ResponseBody) && !by_head.looks_at_answers());
+    let mut unread = Live::of_unread(&rules, b"POST", b"http://x/mcp", "it is too large");
+    let why = json!(["request: it is too large"]);
+    assert_eq!(
+        mark(&mut unread),
+        json!([{ "name": "adds", "unread": why }, { "name": "lists", "unread": why }])
+    );
+}
+
+#[test]
+fn of_a_stream_the_answers_are_given_to_who_goes_by_messages() {
+    use crate::interceptor::Call;
+    use crate::jsonrpc::Id;
+    let answer =
+        |id: &str| format!("id: 1\ndata: {{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":\"a 42\"}}\n\n");
+    let other = "data: 42\n\nevent: x\ndata: {\"jsonrpc\":\"2.0\",\"id\":3,\"result\":42}\n\n";
+    let text = format!("{}{other}{}{other}", answer("\"3\""), answer("3.0"));
+    for size in [1, 7, text.len()] {
+        let mut live = of_calls(&[Call { method: "tools/call", tool: Some("add") }]);
+        assert!(live.looks_at_answers());
+        let mut stream = EventStream::default().answering(vec![Id::parse("3").unwrap()]);
+        let pieces: Vec<&[u8]> = text.as_bytes().chunks(size).collect();
+        let expected = text.replace("3.0,\"result\":\"a 42", "3.0,\"result\":\"a many");
+        assert_eq!(sent(&mut live, &mut stream, &pieces), expected, "{size}");
+        assert_eq!(mark(&mut live), json!([{ "name": "adds", "bodies": ["response"] }]));
+    }
+}
+
+#[test]
+fn events_that_are_notifications_are_known_by_their_methods() {
+    let quiet = r#"
+        [[rule]]
+        name = "quiet"
+        events = { types = "notifications/*", drop = true }
+    "#;
+    let told = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\"}\n\n";
+    let kept = "data: {\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"notifications/no\"}\n\nevent: y\ndata: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/x\"}\n\n";
+    assert_eq!(through(quiet, &format!("{told}{kept}{told}")), kept);
+}

@@ -4,6 +4,8 @@ use super::Rule;
 use super::text::Replace;
 use crate::interceptor::hooks::{Body, Failed, Hooks, Interceptor, Message};
 use crate::interceptor::{Event, EventBatch, Replacement, Verdict};
+use crate::jsonrpc::{self, Kind, Message as Rpc};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A rule in one exchange.
@@ -82,6 +84,15 @@ impl Acting {
     fn is_for(&self, event: &Event<'_>) -> bool {
         let kind = if event.kind.is_empty() { b"message" } else { event.kind };
         let kinds = &self.0.events.kinds;
-        kinds.is_empty() || kinds.iter().any(|pattern| pattern.fits(kind))
+        let is_one = |kind: &[u8]| kinds.iter().any(|pattern| pattern.fits(kind));
+        kinds.is_empty() || is_one(kind) || told_by(event).is_some_and(|method| is_one(method.as_bytes()))
     }
+}
+
+/// The method of the notification that an event of MCP is.
+fn told_by<'e>(event: &Event<'e>) -> Option<Cow<'e, str>> {
+    if !matches!(event.kind, b"" | b"message") || !jsonrpc::is_likely(event.data) {
+        return None;
+    }
+    Rpc::parse(event.data).filter(|message| message.kind == Kind::Notification)?.method
 }

@@ -69,12 +69,22 @@ pub(super) fn path(pattern: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// What is wrong with a method.
+/// What is wrong with a method, of HTTP or of JSON-RPC.
 pub(super) fn method(method: &str) -> Result<(), String> {
-    if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-') {
-        return Err(format!("{method:?} is no method; allowed: GET, POST, …"));
+    if method.is_empty() || method.contains(|letter: char| letter.is_control() || letter.is_whitespace()) {
+        return Err(format!(
+            "{method:?} is no method; allowed: GET, POST, …; tools/call, …, with * for anything"
+        ));
     }
     Ok(())
+}
+
+/// Whether that is a method of HTTP, and none of JSON-RPC: those that everybody knows in any case, others in capitals.
+pub(super) fn is_of_http(method: &str) -> bool {
+    const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+    let is_spelled_so = |byte: u8| byte.is_ascii_uppercase() || byte == b'-';
+    KNOWN.iter().any(|known| known.eq_ignore_ascii_case(method))
+        || (!method.is_empty() && method.bytes().all(is_spelled_so))
 }
 
 /// What is wrong with a pattern of methods or tools of MCP.

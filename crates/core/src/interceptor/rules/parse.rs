@@ -76,9 +76,11 @@ fn rule(reader: &mut Reader, table: &Table<'_>) -> Rule {
     }
     reader.known(table, &["name", "order", "match", "block", "request", "response", "events"]);
     let order = reader.integer(table, "order", -1_000_000..=1_000_000).map_or(0, |(order, _)| order);
+    let exchanges = matching(reader, table);
+    let asks = exchanges.asks();
     let rule = Rule {
-        exchanges: matching(reader, table),
-        instead: instead(reader, table, &name),
+        instead: instead(reader, table, &name, asks || reader.is_for_messages),
+        exchanges,
         request: of_message(reader, table, "request"),
         response: of_message(reader, table, "response"),
         events: of_events(reader, table),
@@ -92,6 +94,10 @@ fn rule(reader: &mut Reader, table: &Table<'_>) -> Rule {
             "",
             format!("this rule does nothing; allowed: one of {} at least", parts.join(", ")),
         );
+    }
+    if let Some(events) = table.get("events").filter(|_| asks && !reader.is_for_messages) {
+        let words = "over HTTP a server's notifications are known by their `types`; allowed: without `match.tool` and methods of JSON-RPC";
+        reader.wrong(events.span().start, "events", words);
     }
     let is_useless = rule.instead.is_some()
         && (rule.hooks() != Hooks { request: true, ..Hooks::NONE } || !rule.request.headers.is_empty());
@@ -116,24 +122,21 @@ fn name(reader: &mut Reader, table: &Table<'_>) -> String {
     name
 }
 
-/// Which exchanges it is for. A relay of messages goes by what they ask for: their method, and the tool that they call.
+/// Which exchanges it is for. What messages ask for, their method and the tool that they call, is known on every transport of MCP.
 fn matching(reader: &mut Reader, table: &Table<'_>) -> Exchanges {
     let Some(table) = reader.table_at(table, "match") else { return Exchanges::default() };
     reader.known(&table, &["host", "path", "method", "tool"]);
-    let is_for_messages = reader.is_for_messages;
-    if let Some(tool) = table.get("tool").filter(|_| !is_for_messages) {
-        let words = "a call of a tool is a message of MCP, and this goes by heads; allowed: in the rules of `claude-trace mcp`";
-        reader.wrong(tool.span().start, &table.to("tool"), words);
-    }
     let mut list = |key, check: fn(&str) -> Result<(), String>| checked(reader, &table, key, check);
     let patterns = |list: Vec<String>| list.iter().map(|text| Pattern::new(text)).collect();
-    Exchanges {
-        hosts: patterns(list("host", check::host)),
-        paths: patterns(list("path", check::path)),
-        tools: patterns(list("tool", check::name)),
-        asked: if is_for_messages { patterns(list("method", check::name)) } else { Vec::new() },
-        methods: if is_for_messages { Vec::new() } else { list("method", check::method) },
+    let (hosts, paths) = (patterns(list("host", check::host)), patterns(list("path", check::path)));
+    let tools = patterns(list("tool", check::name));
+    let (methods, asked): (Vec<_>, Vec<_>) =
+        list("method", check::method).into_iter().partition(|method| check::is_of_http(method));
+    if let Some(method) = table.get("method").filter(|_| !methods.is_empty() && !asked.is_empty()) {
+        let words = "these are methods of HTTP and of JSON-RPC; allowed: either";
+        reader.wrong(method.span().start, &table.to("method"), words);
     }
+    Exchanges { hosts, paths, tools, asked: patterns(asked), methods }
 }
 
 /// The texts under a key that pass.
@@ -318,13 +321,14 @@ fn in_short(error: &regex::Error) -> String {
     last.strip_prefix("error: ").unwrap_or(last).to_owned()
 }
 
-fn instead(reader: &mut Reader, table: &Table<'_>, name: &str) -> Option<Instead> {
+/// `is_of_messages`: what is blocked is a message, and gets an error of its protocol.
+fn instead(reader: &mut Reader, table: &Table<'_>, name: &str, is_of_messages: bool) -> Option<Instead> {
     let table = reader.table_at(table, "block")?;
-    if reader.is_for_messages {
+    if is_of_messages {
         reader.known(&table, &["message"]);
         let message = reader.text(&table, "message");
         let message = message.map_or_else(|| format!("blocked by rule {name:?}"), |(message, _)| message);
-        return Some(Instead::Answer(Reply { status: 403, headers: Vec::new(), body: message.into_bytes() }));
+        return Some(Instead::Refuse(message));
     }
     let of_answer = ["status", "type", "message", "body", "content_type", "headers"];
     reader.known(&table, &[&["abort"], &of_answer[..]].concat());

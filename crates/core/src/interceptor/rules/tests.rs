@@ -27,8 +27,11 @@ fn rules_of_a_relay_go_by_messages() {
         "match = { host = \"files\", method = \"tools/call\", tool = [\"delete_*\"] }\nblock.message = \"no\"",
     );
     let rules = read(&file).unwrap_or_else(|mistakes| panic!("{mistakes}"));
-    assert!(matches!(&rules.0[0].instead, Some(Instead::Answer(reply)) if reply.words() == "no"));
+    assert!(matches!(&rules.0[0].instead, Some(Instead::Refuse(words)) if words == "no"));
     assert!(rules.0[0].exchanges.methods.is_empty());
+    // A proxy reads the same file.
+    let proxied = Rules::read("rules.toml", file.as_bytes()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    assert_eq!(format!("{rules:?}"), format!("{proxied:?}"));
     for (text, words) in [
         ("request.headers.set.a = \"b\"", "standard streams have no headers"),
         ("block.abort = true", "there is no `abort`"),
@@ -38,10 +41,27 @@ fn rules_of_a_relay_go_by_messages() {
         let said = read(&fields(text)).unwrap_err().to_string();
         assert!(said.contains(words), "{said}");
     }
-    assert!(
-        wrong(&fields("match.tool = \"x\"\nblock = {}"))
-            .contains("allowed: in the rules of `claude-trace mcp`")
-    );
+}
+
+#[test]
+fn methods_of_http_and_of_messages_are_told_apart() {
+    let of = |list: &str| {
+        let rules = Rules::parse("x", &fields(&format!("match.method = {list}\nblock = {{}}"))).unwrap();
+        (rules.0[0].exchanges.methods.clone(), rules.0[0].exchanges.asked.len())
+    };
+    assert_eq!(of("[\"post\", \"Get\", \"MKCOL\"]"), (["post", "Get", "MKCOL"].map(String::from).into(), 0));
+    assert_eq!(of("[\"ping\", \"tools/*\", \"*\"]"), (vec![], 3));
+    for (text, words) in [
+        (
+            "match.method = [\"POST\", \"ping\"]\nblock = {}",
+            "methods of HTTP and of JSON-RPC; allowed: either",
+        ),
+        ("match.method = \"tools/call\"\nblock.status = 429", "there is no `status`"),
+        ("match.tool = \"x\"\nevents = { types = \"y\", drop = true }", "known by their `types`"),
+    ] {
+        let said = wrong(&fields(text));
+        assert!(said.contains(words), "{said}");
+    }
 }
 
 #[test]

@@ -35,6 +35,11 @@ impl Came {
         Self { head: wire::request_head(parts), at: monotonic_nanos() }
     }
 
+    /// Begins to record it as it came.
+    pub fn begin(&self, forward: &Forward, path: &str) -> Option<Exchange> {
+        forward.exchange_at(path, &self.head, self.at)
+    }
+
     /// Gathers its body, on record.
     pub async fn gather(
         self,
@@ -42,7 +47,7 @@ impl Came {
         path: &str,
         body: Incoming,
     ) -> Result<(Coming, Gathered<Incoming>), Aborted> {
-        let exchange = forward.exchange_at(path, &self.head, self.at);
+        let exchange = self.begin(forward, path);
         let hear = |bytes: &[u8]| {
             if let Some(exchange) = &exchange {
                 exchange.request_body(bytes);
@@ -63,6 +68,11 @@ impl Came {
 }
 
 impl Coming {
+    /// It does not go on.
+    pub fn stays(self) -> Option<Exchange> {
+        self.exchange
+    }
+
     /// It goes on with these parts and this body, which is another one or not. The exchange that is on record from now on, and how much of
     /// the body it was told of.
     pub fn goes_on(

@@ -49,6 +49,11 @@ impl<B> Gathered<B> {
         matches!(self.end, End::Failed(_))
     }
 
+    /// What was not read.
+    pub fn into_rest(self) -> Option<B> {
+        if let End::Rest(rest) = self.end { Some(rest) } else { None }
+    }
+
     /// Other bytes in the place of what was read.
     pub fn put(&mut self, bytes: Bytes) {
         self.pieces = VecDeque::from([bytes]);

@@ -1,6 +1,7 @@
 //! What a client gets in place of an exchange.
 
 use super::super::forward::{Answer, Sent, adapt, expects_continue, own};
+use super::calls::Calls;
 use super::{Aborted, fields, pause};
 use crate::failure::Failure;
 use crate::tape::Exchange;
@@ -12,17 +13,19 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use std::time::Duration;
 
-/// Answers in the upstream's place. The request is read to its end first: a client that is still sending does not read.
+/// Answers in the upstream's place. What has not been read of the request is read to its end first: a client that is still sending does
+/// not read.
 pub async fn answer(
     instead: Instead,
+    calls: &Calls,
     request: &request::Parts,
-    mut body: Incoming,
+    mut body: Option<Incoming>,
     exchange: Option<Exchange>,
     wait: Duration,
     sent: &Sent,
 ) -> Result<Answer, Aborted> {
     // One that waits for leave to send gets its answer in place of that.
-    while !expects_continue(request) {
+    while let Some(body) = body.as_mut().filter(|_| !expects_continue(request)) {
         match body.frame().await {
             None => break,
             Some(Ok(frame)) => {
@@ -45,6 +48,7 @@ pub async fn answer(
             }
             Err(Aborted)
         }
+        Instead::Refuse(words) => Ok(told(calls.refused(&words), exchange.as_ref(), sent)),
         Instead::Answer(reply) => Ok(told(reply, exchange.as_ref(), sent)),
     }
 }

@@ -13,19 +13,24 @@
 //! [`MAX_BODY_BYTES`]; a larger one passes as it comes. Its length is written anew if it changes. A request is on record as it comes
 //! while it is gathered (`coming`).
 //!
+//! **What messages of MCP ask for** (`calls`) is known when the body has come, which is gathered where a rule goes by that.
+//!
 //! **Encodings.** Where rules look at what comes back, the upstream is asked for `identity`. What is encoded nonetheless is
 //! decoded, and goes on decoded if it is a stream or has changed.
 //!
 //! **What cannot be done is not done**, and said (`unread` in the mark): then the bytes pass as they came. An interceptor that fails
 //! is out of the exchange (`interceptor::live`).
 
+mod calls;
 mod coming;
 mod fields;
 mod gathered;
 mod instead;
 mod stream;
+mod way;
 mod whole;
 
+pub use calls::Matched;
 pub use gathered::Gathered;
 
 use super::body::ResponseBody;
@@ -36,10 +41,10 @@ use crate::failure::Failure;
 use crate::tape::Exchange;
 use crate::wire;
 use bytes::Bytes;
+use calls::Held;
 use claude_trace_core::interceptor::live::{Live, Part};
-use claude_trace_core::message::{Framing, Hints};
 use coming::Came;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, EXPECT};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, EXPECT};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, request, response};
 use http_body::Body;
 use http_body_util::{BodyExt, Either};
@@ -48,6 +53,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use stream::Events;
+use way::{Asked, Way};
 
 /// A body that is larger passes as it comes. An API takes no larger request.
 pub const MAX_BODY_BYTES: usize = 32 << 20;
@@ -65,46 +71,59 @@ impl fmt::Display for Aborted {
 impl std::error::Error for Aborted {}
 
 impl OfConnection {
-    /// Forwards a request that `live` is on the way of, and answers it. Dropping the future is how a client goes away.
+    /// Forwards a request that those are on the way of, and answers it. Dropping the future is how a client goes away.
     pub async fn ruled(
         self: Arc<Self>,
-        mut live: Live,
+        matched: Matched,
         mut parts: request::Parts,
         body: Incoming,
         mut sent: Sent,
     ) -> Result<Answer, Aborted> {
-        let came = Came::now(&parts);
-        let plan = live.request(&wire::request_head_to(&parts.uri.to_string(), &parts));
-        fields::apply(&mut parts.headers, &plan.changes);
-        if let Some(instead) = plan.instead {
-            let exchange = self.forward().exchange(&parts);
-            say(&mut live, exchange.as_ref());
-            return instead::answer(instead, &parts, body, exchange, plan.wait, &sent).await;
-        }
         let is_upgrade = sent.upgrade.is_some();
-        let gathers =
-            !is_upgrade && live.looks_at(Part::RequestBody) && may_be_read(&mut live, &parts, &body);
+        let came = Came::now(&parts);
+        let (mut live, calls, held) = matched.settle(&self, came, &parts, body, is_upgrade).await?;
+        let plan = live.request(&wire::request_head_to(&parts.uri.to_string(), &parts));
+        if let Some(instead) = plan.instead {
+            let (exchange, rest) = match held {
+                Held::Not(came, body) => (came.begin(self.forward(), parts.uri.path()), Some(body)),
+                Held::Gathered(coming, gathered) => (coming.stays(), gathered.into_rest()),
+            };
+            say(&mut live, exchange.as_ref());
+            return instead::answer(instead, &calls, &parts, rest, exchange, plan.wait, &sent).await;
+        }
+        fields::apply(&mut parts.headers, &plan.changes);
+        let looks = !is_upgrade && live.looks_at(Part::RequestBody);
+        let held = match held {
+            Held::Not(came, body) if looks && may_be_read(&mut live, &parts, &body) => {
+                let (coming, gathered) = came.gather(self.forward(), parts.uri.path(), body).await?;
+                Held::Gathered(coming, gathered)
+            }
+            held => held,
+        };
         if (live.looks_at(Part::ResponseBody) || live.looks_at(Part::Events)) && !is_upgrade {
             parts.headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
-        let body = if gathers {
-            let (coming, mut gathered) = came.gather(self.forward(), parts.uri.path(), body).await?;
-            // The client was told to go on by our asking for it.
-            parts.headers = hop::fields_without(std::mem::take(&mut parts.headers), &EXPECT);
-            let is_new = look(&mut live, true, &mut parts.headers, &mut gathered);
-            (sent.exchange, sent.told) = coming.goes_on(self.forward(), &parts, &gathered, is_new, &mut live);
-            Either::Right(gathered)
-        } else {
-            sent.exchange = self.forward().exchange(&parts);
-            sent.patience = expects_continue(&parts).then(Patience::new);
-            Either::Left(body)
+        let body = match held {
+            Held::Not(_, body) => {
+                sent.exchange = self.forward().exchange(&parts);
+                sent.patience = expects_continue(&parts).then(Patience::new);
+                Either::Left(body)
+            }
+            Held::Gathered(coming, mut gathered) => {
+                // The client was told to go on by our asking for it.
+                parts.headers = hop::fields_without(std::mem::take(&mut parts.headers), &EXPECT);
+                let is_new = looks && look(&mut live, true, &mut parts.headers, &mut gathered);
+                (sent.exchange, sent.told) =
+                    coming.goes_on(self.forward(), &parts, &gathered, is_new, &mut live);
+                Either::Right(gathered)
+            }
         };
         say(&mut live, sent.exchange.as_ref());
         pause(plan.wait).await;
         let is_head = parts.method == Method::HEAD;
-        let url = parts.uri.to_string();
+        let asked = Asked { is_head, url: parts.uri.to_string(), calls };
         match self.send(parts, body, &sent).await {
-            Ok(response) => Ok(self.ruled_answer(live, response, sent, is_head, &url).await),
+            Ok(response) => Ok(self.ruled_answer(live, response, sent, &asked).await),
             Err(error) => Ok(self.forward().failed(sent.exchange.as_ref(), &Failure::of(&error))),
         }
     }
@@ -114,8 +133,7 @@ impl OfConnection {
         mut live: Live,
         response: Response<Incoming>,
         sent: Sent,
-        is_head: bool,
-        url: &str,
+        asked: &Asked,
     ) -> Answer {
         if sent.upgrade.is_some() || response.status() == StatusCode::SWITCHING_PROTOCOLS {
             return sent.answered(self.forward(), response);
@@ -131,7 +149,7 @@ impl OfConnection {
         if let Some(patience) = &patience {
             patience.answered();
         }
-        let way = Way::of(&live, &parts, is_head || body.is_end_stream(), url);
+        let way = Way::of(&live, &parts, body.is_end_stream(), asked);
         let plan = live.response(&head);
         adapt(&mut parts, version, false, stays);
         fields::apply(&mut parts.headers, &plan.changes);
@@ -148,7 +166,7 @@ impl OfConnection {
                 }
                 Response::from_parts(parts, Either::Left(body))
             }
-            Way::Events => match Events::new(live, body, exchange, &parts.headers) {
+            Way::Events => match Events::new(live, body, exchange, &parts.headers, asked.calls.asked()) {
                 Ok(events) => {
                     fields::of_another_body(&mut parts.headers);
                     Response::from_parts(parts, own(events))
@@ -163,35 +181,6 @@ impl OfConnection {
                 }
                 Response::from_parts(parts, own(body))
             }
-        }
-    }
-}
-
-/// What becomes of a response's body.
-enum Way {
-    /// It passes as it comes; if rules would have looked at it, why not.
-    Passes(Option<String>),
-    Events,
-    Whole,
-}
-
-impl Way {
-    fn of(live: &Live, parts: &response::Parts, is_empty: bool, url: &str) -> Self {
-        if is_empty {
-            return Self::Passes(None);
-        }
-        let content_type = parts.headers.get(CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
-        let is_stream = Hints { content_type, url: url.as_bytes() }.framing() == Some(Framing::Sse);
-        match (is_stream, live.looks_at(Part::Events), live.looks_at(Part::ResponseBody)) {
-            (true, true, _) => Self::Events,
-            (true, false, true) => {
-                Self::Passes(Some("it is a stream of events, which `events.replace` is for".into()))
-            }
-            (false, _, true) => match whole::why_no_text(&parts.headers) {
-                None => Self::Whole,
-                why => Self::Passes(why),
-            },
-            _ => Self::Passes(None),
         }
     }
 }

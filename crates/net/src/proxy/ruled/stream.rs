@@ -9,6 +9,7 @@ use claude_trace_core::clock::monotonic_nanos;
 use claude_trace_core::decode::PushDecoder;
 use claude_trace_core::interceptor::live::{EventStream, Live, Part, Piece};
 use claude_trace_core::interceptor::rules::MAX_TEXT_BYTES;
+use claude_trace_core::jsonrpc::Id;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, HeaderValue};
 use http_body::{Body, Frame};
@@ -40,24 +41,28 @@ enum End {
 }
 
 impl Events {
-    /// The body is given back if its encoding cannot be undone as it comes.
+    /// `asked` are the requests of JSON-RPC that it answers. The body is given back if its encoding cannot be undone as it comes.
     pub fn new(
         mut live: Live,
         body: ResponseBody,
         exchange: Option<Exchange>,
         headers: &HeaderMap,
+        asked: Vec<Id>,
     ) -> Result<Self, ResponseBody> {
         let encoding = headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes).unwrap_or_default();
         let Some(decoder) = PushDecoder::of(encoding) else {
             let encoding: String = String::from_utf8_lossy(encoding).chars().take(100).collect();
-            live.unread(Part::Events, &format!("content-encoding {encoding} cannot be undone as it comes"));
+            let why = format!("content-encoding {encoding} cannot be undone as it comes");
+            for part in [Part::Events, Part::ResponseBody] {
+                live.unread(part, &why);
+            }
             say(&mut live, exchange.as_ref());
             if let Some(exchange) = &exchange {
                 exchange.release();
             }
             return Err(body);
         };
-        let (stream, queue) = (EventStream::default(), VecDeque::new());
+        let (stream, queue) = (EventStream::default().answering(asked), VecDeque::new());
         Ok(Self { body, live, exchange, stream, decoder, queue, sleep: None, end: None })
     }
 
