@@ -27,3 +27,14 @@ test('direct and ours at two sizes, with every exchange of ours on record', asyn
     assert.ok(json.count >= connections && streams.chunk.p50 > 0);
   }
 });
+
+test('ours with rules, which act on what is measured', async () => {
+  const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), 'claude-trace-benchmark-test-')), 'out.json');
+  const run = path.join(__dirname, '../benchmark/proxy/run.js');
+  const only = ['ours-header', 'ours-replace', 'ours-rules'];
+  const { stdout } = await promisify(execFile)(process.execPath, [run, '--quick', '--rounds', '1', '--streams', '2', '--only', only.join(), '--json', file]);
+  assert.equal(stdout.match(/^\| ours, [^|]*\| (\S+ ms \| ){4}/gm)?.length, 3);
+  const { samples } = JSON.parse(fs.readFileSync(file, 'utf8'));
+  fs.rmSync(path.dirname(file), { recursive: true });
+  assert.deepEqual(samples.map((/** @type {any} */ { contender, streams }) => [contender, streams.chunk.count]).sort(), only.map((id) => [id, 12]));
+});

@@ -70,8 +70,8 @@ const direct = {
   start: async (upstream) => ({ port: upstream, pids: () => [], stop: async () => {} }),
 };
 
-/** @param {{ id: string, title: string, program?: string, rules?: string, asked?: boolean }} what @returns {Contender} */
-const ours = ({ id, title, program = COMMAND, rules, asked = false }) => ({
+/** @param {{ id: string, title: string, program?: string, rules?: string, mark?: string, asked?: boolean }} what `mark` stands in the log if the rules have acted @returns {Contender} */
+const ours = ({ id, title, program = COMMAND, rules, mark, asked = false }) => ({
   id,
   title,
   isAskedFor: asked,
@@ -90,6 +90,8 @@ const ours = ({ id, title, program = COMMAND, rules, asked = false }) => ({
       await ended(child, 'SIGINT');
       fs.rmSync(runtime, { recursive: true, force: true });
       fs.rmSync(path.dirname(file), { recursive: true, force: true });
+      const acted = mark === undefined || fs.readdirSync(folder).some((name) => firstOf(path.join(folder, name)).includes(mark));
+      if (!acted) throw new Error(`the rules of ${id} have done nothing`);
       const lines = fs.readdirSync(folder).map((name) => countLines(path.join(folder, name)));
       const recorded = lines.reduce((sum, count) => sum + count, 0);
       if (recorded !== requests) throw new Error(`${recorded} of ${requests} exchanges are on record`);
@@ -100,8 +102,21 @@ const ours = ({ id, title, program = COMMAND, rules, asked = false }) => ({
 
 /** Rules that no request of the benchmark is for. */
 const ELSEWHERE = '[[rule]]\nname = "elsewhere"\nmatch.path = "/elsewhere"\nevents.replace = [{ find = "a", with = "b" }]\n';
+/** A field of every request. */
+const HEADER = '[[rule]]\nname = "team"\nrequest.headers.set = { x-team = "search" }\n';
+/** Every event goes on with other data. The time that stands in it stays. */
+const REPLACE = "[[rule]]\nname = \"dots\"\nevents.replace = [{ regex = '\\.+$', with = '-' }]\n";
 /** Every event is looked at, and none has it. */
 const EVERYWHERE = '[[rule]]\nname = "everywhere"\nevents.replace = [{ find = "nowhere to be found", with = "b" }]\n';
+
+/** The first records: those of the streams that warm it. @param {string} file */
+function firstOf(file) {
+  const buffer = Buffer.alloc(1 << 20);
+  const fd = fs.openSync(file, 'r');
+  const read = fs.readSync(fd, buffer);
+  fs.closeSync(fd);
+  return buffer.subarray(0, read);
+}
 
 /** @param {string} file */
 function countLines(file) {
@@ -172,6 +187,8 @@ const contenders = (programs) => [
   ours({ id: 'ours', title: 'ours' }),
   ...(programs.before ? [ours({ id: 'before', title: 'ours, another build', program: programs.before })] : []),
   ours({ id: 'ours-unmatched', title: 'ours, rules for others', rules: ELSEWHERE, asked: true }),
+  ours({ id: 'ours-header', title: 'ours, a rule for a header', rules: HEADER, mark: '"x-team":"search"', asked: true }),
+  ours({ id: 'ours-replace', title: 'ours, a `replace` in every event', rules: REPLACE, mark: '"name":"dots","replaced":', asked: true }),
   ours({ id: 'ours-rules', title: 'ours, rules for events', rules: EVERYWHERE, asked: true }),
   nginx(programs.nginx),
   mitmproxy(programs.mitmdump, false),

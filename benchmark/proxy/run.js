@@ -17,7 +17,8 @@ const USAGE = `node benchmark/proxy/run.js [OPTIONS]
   --rounds N           default 3
   --streams LIST       default 1,100,2000
   --only LIST          of direct, ours, nginx, mitmproxy, mitmproxy-record; default: those that are installed. And
-                       of ours-unmatched (rules for other requests), ours-rules (rules for every event)
+                       of ours-unmatched (rules for other requests), ours-header (a rule sets a field of every request),
+                       ours-replace (a rule replaces in every event), ours-rules (one looks at every event and finds nothing)
   --before PROGRAM     another build of the command, held against this one (before)
   --nginx PROGRAM      default: nginx of the PATH
   --mitmdump PROGRAM   default: mitmdump of the PATH
