@@ -288,14 +288,18 @@ test('a rule that would break JSON is out, the bytes go on, and the record names
     [[rule]]
     name = "works"
     events.replace = [{ find = "first", with = "1st" }]
+    [[rule]]
+    name = "for bodies"
+    response.replace = [{ find = "first", with = "never" }]
   `;
   const { proxy, url } = await ruled(upstream.url, rules);
   assert.equal(await (await fetch(url)).text(), events.join('').replaceAll('first', '1st'));
   await stopProxy(proxy);
   await upstream.close();
-  const [breaks, works] = values(proxy)[0].trace.rules;
+  const [breaks, works, unread] = values(proxy)[0].trace.rules;
   assert.match(breaks.failed, /^event 1: its replacement leaves no JSON of what was JSON/);
   assert.deepEqual(works, { name: 'works', replaced: 2 });
+  assert.deepEqual(unread, { name: 'for bodies', unread: ['response: it is a stream of events, which `events.replace` is for'] });
 });
 
 test('what is not looked at passes, and the record says why', async () => {

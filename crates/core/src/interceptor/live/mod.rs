@@ -269,6 +269,16 @@ impl Live {
         }
     }
 
+    /// Says that the response is a stream of events, to those who want whole bodies alone.
+    pub fn unread_stream(&mut self, why: &str) {
+        for index in self.wanting(|hooks| hooks.response_body && !hooks.events) {
+            if !self.steps[index].one.asks() {
+                self.marks[index].unread(false, why);
+                self.has_news = true;
+            }
+        }
+    }
+
     /// A message of a transport that has messages and no stream: `kind` is what rules for events go by. The wait comes
     /// before it goes on.
     pub fn message(&mut self, kind: &[u8], data: &[u8], at: u64) -> (Fate, Duration) {

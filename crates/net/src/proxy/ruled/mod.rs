@@ -53,7 +53,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use stream::Events;
-use way::{Asked, Way};
+use way::{Asked, IS_STREAM, Way};
 
 /// A body that is larger passes as it comes. An API takes no larger request.
 pub const MAX_BODY_BYTES: usize = 32 << 20;
@@ -153,8 +153,10 @@ impl OfConnection {
         let plan = live.response(&head);
         adapt(&mut parts, version, false, stays);
         fields::apply(&mut parts.headers, &plan.changes);
-        if let Way::Passes(Some(why)) = &way {
-            live.unread(Part::ResponseBody, why);
+        match &way {
+            Way::Passes(Some(why)) => live.unread(Part::ResponseBody, why),
+            Way::Events => live.unread_stream(IS_STREAM),
+            Way::Passes(None) | Way::Whole => {}
         }
         say(&mut live, exchange.as_ref());
         let body = ResponseBody::new(body, exchange.clone(), patience);

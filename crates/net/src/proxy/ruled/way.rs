@@ -7,6 +7,9 @@ use claude_trace_core::message::{Framing, Hints};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, response};
 
+/// Why a stream is no body.
+pub const IS_STREAM: &str = "it is a stream of events, which `events.replace` is for";
+
 /// What a response answers.
 pub struct Asked {
     pub is_head: bool,
@@ -32,9 +35,7 @@ impl Way {
         let has_events = live.looks_at(Part::Events) || live.looks_at_answers();
         match (is_stream, has_events, live.looks_at(Part::ResponseBody)) {
             (true, true, _) => Self::Events,
-            (true, false, true) => {
-                Self::Passes(Some("it is a stream of events, which `events.replace` is for".into()))
-            }
+            (true, false, true) => Self::Passes(Some(IS_STREAM.into())),
             (false, _, true) => match whole::why_no_text(&parts.headers) {
                 None => Self::Whole,
                 why => Self::Passes(why),
