@@ -34,7 +34,7 @@ impl RulesArgs {
 /// Whose rules they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Of {
-    /// A proxy's: they go by heads.
+    /// A proxy's: they go by heads, and by what messages of MCP ask for.
     Proxy,
     /// Those of a relay of MCP: they go by messages.
     Relay,
