@@ -1,20 +1,34 @@
 //! What a stranger may make the reverse proxy read beyond HTTP itself, in one place, for property tests and the fuzz target
-//! `reverse_proxy`: who may use it, what is forwarded of a request and of a response, where it goes, what is recorded.
+//! `reverse_proxy`: who may use it, what is forwarded of a request and of a response, where it goes, what is recorded; and what a
+//! body asks for, where rules go by that.
 //!
 //! A request is read as hyper would: a line and fields; whatever hyper would not take, nobody here sees.
 
 use super::access::{Access, Token};
+use super::ruled::Calls;
 use super::selection::{Selection, is_model_call};
 use super::{answer, hop};
 use crate::upstream::Upstream;
 use crate::wire;
+use claude_trace_core::interceptor::Registry;
+use claude_trace_core::interceptor::rules::Rules;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TE, UPGRADE};
 use http::{Method, Request, Version, request};
+use serde_json::value::RawValue;
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 const TOKEN: &str = "0123456789abcdef";
 
+/// For all calls, and none.
+static OF_CALLS: LazyLock<Registry> = LazyLock::new(|| {
+    let text = "[[rule]]\nname = \"calls\"\nmatch.method = \"*\"\nblock = {}\n";
+    Rules::parse("rules", text).unwrap_or_else(|mistakes| panic!("{mistakes}")).registry()
+});
+
 /// Reads `bytes` in each of these ways. Panics if what comes of it breaks a promise.
 pub fn read(bytes: &[u8]) {
+    calls(bytes);
     let Some((version, parts)) = request(bytes) else { return };
     let upstreams = ["http://up.example", "https://a.b:8443/llm", "http://[::1]:1/x/y/"];
     for upstream in upstreams.map(|url| url.parse::<Upstream>().expect("it is a URL")) {
@@ -23,6 +37,31 @@ pub fn read(bytes: &[u8]) {
         }
     }
     response(&parts.headers, version);
+}
+
+/// Who asks and is blocked gets an error under the id that was asked with; nobody else gets anything.
+fn calls(body: &[u8]) {
+    let (_, calls) = Calls::read(&OF_CALLS, b"POST", b"http://up.example/mcp", body);
+    let reply = calls.refused("no");
+    if reply.status == 202 {
+        return assert!(reply.body.is_empty(), "nobody has asked");
+    }
+    let (errors, asking) = (ids(&reply.body), ids(body));
+    let mut asking = asking.iter();
+    assert!(!errors.is_empty() && errors.iter().all(|id| asking.any(|one| one == id)), "as they asked");
+}
+
+/// The ids of a message or a batch, as they are spelled.
+fn ids(text: &[u8]) -> Vec<&str> {
+    let elements: Vec<&RawValue> = match serde_json::from_slice(text) {
+        Ok(elements) => elements,
+        Err(_) => vec![serde_json::from_slice(text).expect("it is JSON")],
+    };
+    let members = elements.into_iter().filter_map(|one| serde_json::from_str(one.get()).ok());
+    members
+        .filter_map(|members: HashMap<String, &RawValue>| members.get("id").copied())
+        .map(RawValue::get)
+        .collect()
 }
 
 fn accesses() -> [Access; 4] {

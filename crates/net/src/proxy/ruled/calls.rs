@@ -89,7 +89,8 @@ impl Matched {
 }
 
 impl Calls {
-    fn read(registry: &Registry, method: &[u8], url: &[u8], text: &[u8]) -> (Live, Self) {
+    /// What a body carries, and who is on the way of that.
+    pub fn read(registry: &Registry, method: &[u8], url: &[u8], text: &[u8]) -> (Live, Self) {
         let elements = if jsonrpc::is_likely(text) { jsonrpc::batch(text) } else { None };
         let is_batch = elements.is_some();
         let texts = elements.unwrap_or_else(|| vec![text]);

@@ -30,7 +30,7 @@ mod stream;
 mod way;
 mod whole;
 
-pub use calls::Matched;
+pub use calls::{Calls, Matched};
 pub use gathered::Gathered;
 
 use super::body::ResponseBody;
