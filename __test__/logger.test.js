@@ -183,8 +183,9 @@ describe('instrumentation', () => {
     const second = logger({ logBaseName: 'second', hosts: ['a.example'] });
     first.instrumentAll();
     second.instrumentAll();
-    exchange(hooks.ports.undici);
     exchange(hooks.ports.undici, ['https://a.example', '/', 'GET']);
+    // The last thing that is asked for while the first is there, and the first one after it.
+    exchange(hooks.ports.undici);
     assert.deepEqual([first.getStats().totalPairs, second.getStats().totalPairs], [1, 1]);
     await first.cleanup();
     assert.deepEqual(hooks.log, ['+undici', '+fetch', '+http', '+http2'], 'the hooks stay for the second');
