@@ -20,7 +20,7 @@ use std::sync::LazyLock;
 
 const TOKEN: &str = "0123456789abcdef";
 
-/// For all calls, and none.
+/// A rule that goes by messages, and fits each of them.
 static OF_CALLS: LazyLock<Registry> = LazyLock::new(|| {
     let text = "[[rule]]\nname = \"calls\"\nmatch.method = \"*\"\nblock = {}\n";
     Rules::parse("rules", text).unwrap_or_else(|mistakes| panic!("{mistakes}")).registry()
